@@ -1,0 +1,289 @@
+// One request of a connection, from BEGIN_REQUEST to END_REQUEST.
+
+package fastcgi
+
+import (
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/appd-server/appd/protocols/cgi"
+)
+
+// stream is what the codec remembers of an active request.
+type stream struct {
+	id      uint16
+	state   state
+	keep    bool // FCGI_KEEP_CONN
+	aborted bool // ABORT_REQUEST came
+	noted   bool // excess was noted
+
+	params   *[]byte // params that came in more than one piece
+	expected int64   // CONTENT_LENGTH or cgi.UnknownLength
+	got      int64   // bytes of body handed out
+}
+
+// state is which of its input streams a request is in.
+type state uint8
+
+const (
+	inParams state = iota
+	inBody
+	complete
+)
+
+// stream returns the active request called id, or nil. The pointer is good until
+// a request begins or ends.
+func (c *Codec) stream(id uint16) *stream {
+	for i := range c.streams {
+		if c.streams[i].id == id {
+			return &c.streams[i]
+		}
+	}
+	return nil
+}
+
+// free ends a request and decides whether the connection may stay.
+func (c *Codec) free(st *stream) {
+	if !st.keep || c.draining {
+		c.ending = true
+	}
+	if c.rec.id == st.id && (c.to == toBody || c.to == toParams) {
+		c.to = toNowhere // what is left of its record belongs to nobody
+	}
+	if st.state == inBody && !st.aborted {
+		c.owed++ // Caddy takes a connection that closes before that for a failure
+	}
+	c.drop(st)
+	last := len(c.streams) - 1
+	*st = c.streams[last]
+	c.streams[last] = stream{}
+	if c.streams = c.streams[:last]; last == 0 {
+		c.streams = c.first[:0] // an idle connection keeps no more than it needs
+	}
+}
+
+// drop lets go of the params that were kept for a request.
+func (c *Codec) drop(st *stream) {
+	if st.params != nil {
+		c.kept -= len(*st.params)
+		putStash(st.params)
+		st.params = nil
+	}
+}
+
+// begin starts a request. p holds the whole record if its length is right.
+func (c *Codec) begin(rec header, p []byte, sink cgi.Sink) error {
+	switch {
+	case rec.id == 0:
+		return fault(0, "BEGIN_REQUEST with id 0")
+	case rec.content != beginLen:
+		return fault(0, fmt.Sprintf("BEGIN_REQUEST of %d bytes", rec.content))
+	case c.stream(rec.id) != nil:
+		return fault(0, fmt.Sprintf("BEGIN_REQUEST for request %d, which is active", rec.id))
+	}
+	role := int(p[8])<<8 | int(p[9])
+	full := len(c.streams) >= c.limits.Streams
+	c.streams = append(c.streams, stream{id: rec.id, keep: p[10]&flagKeepConn != 0})
+	switch {
+	case role != roleResponder:
+		return c.end(rec.id, UnknownRole, fmt.Sprintf("request %d asks for role %d", rec.id, role), sink)
+	case full && c.limits.Streams == 1:
+		return c.end(rec.id, CantMultiplex, fmt.Sprintf("request %d beside an active one, and multiplexing is off", rec.id), sink)
+	case full:
+		return c.refuse(rec.id, 503, false, fmt.Sprintf("request %d beside %d active ones", rec.id, c.limits.Streams), sink)
+	}
+	return nil
+}
+
+// params handles a PARAMS record. When all params stand in one record and their
+// end is behind it, as most fronts send them, they are parsed where they are.
+func (c *Codec) params(rec header, p []byte, sink cgi.Sink) (n int, err error) {
+	c.rec, c.to = rec, toNowhere
+	st := c.stream(rec.id)
+	switch {
+	case st == nil:
+		return headerLen, nil
+	case st.state != inParams:
+		if rec.content > 0 {
+			st.note("params after their end", sink)
+		}
+		return headerLen, nil
+	case rec.content > 0:
+		next := headerLen + rec.content + rec.padding
+		if st.params != nil || !isEmpty(p[min(next, len(p)):], typeParams, rec.id) {
+			c.to = toParams
+			return headerLen, nil
+		}
+		block := p[headerLen : headerLen+rec.content]
+		c.rec = parseHeader(p[next:])
+		next += headerLen
+		if len(block) > c.limits.Params {
+			return next, c.refuseBig(rec.id, block, sink)
+		}
+		return next, c.head(st, block, p[next:], sink)
+	case st.params == nil:
+		return headerLen, c.head(st, nil, p[headerLen:], sink)
+	}
+	return headerLen, c.head(st, *st.params, p[headerLen:], sink)
+}
+
+// isEmpty reports whether p begins with the record that ends a stream.
+func isEmpty(p []byte, typ uint8, id uint16) bool {
+	return len(p) >= headerLen && p[0] == version && p[1] == typ &&
+		p[2] == byte(id>>8) && p[3] == byte(id) && p[4] == 0 && p[5] == 0
+}
+
+// head hands out a request whose params are complete. rest is what arrived behind
+// them: it may show already that there is no body.
+func (c *Codec) head(st *stream, block, rest []byte, sink cgi.Sink) error {
+	h, err := parseParams(block)
+	if err != nil {
+		noBody, _ := scanParams(block)
+		c.ending = true // whoever cannot count is not listened to any longer
+		return c.refuse(st.id, 400, noBody, fmt.Sprintf("params of request %d: %v", st.id, err), sink)
+	}
+	c.drop(st)
+	if !setLength(h) {
+		noBody := isHead(h)
+		return c.refuse(st.id, 400, noBody, fmt.Sprintf("request %d: CONTENT_LENGTH is not a number", st.id), sink)
+	}
+	if h.ContentLength == cgi.UnknownLength && isEmpty(rest[min(c.rec.padding, len(rest)):], typeStdin, st.id) {
+		h.ContentLength = 0
+	}
+	h.KeepAlive = st.keep && !c.draining
+	st.expected = h.ContentLength
+	st.state = inBody
+	sink.Head(st.id, h)
+	return nil
+}
+
+// setLength reads CONTENT_LENGTH. Absent, empty and -1 (Caddy for a chunked
+// upload) leave it to STDIN. Of several the last counts, as in php-fpm: it is how
+// a location overrides what an included file set.
+func setLength(h *cgi.Head) bool {
+	text := ""
+	for i := range h.Vars {
+		if v := &h.Vars[i]; len(v.Name) == len("CONTENT_LENGTH") && v.Name == "CONTENT_LENGTH" {
+			text = v.Value
+		}
+	}
+	if text == "" || text == "-1" {
+		h.ContentLength = cgi.UnknownLength
+		return true
+	}
+	var ok bool
+	h.ContentLength, ok = cgi.ParseLength(text)
+	return ok
+}
+
+func isHead(h *cgi.Head) bool {
+	m, _ := h.Get("REQUEST_METHOD")
+	return m == "HEAD"
+}
+
+// stdin handles the header of a STDIN record.
+func (c *Codec) stdin(rec header, sink cgi.Sink) (place, error) {
+	st := c.stream(rec.id)
+	switch {
+	case st == nil:
+		if rec.content == 0 && c.owed > 0 {
+			c.owed--
+		}
+	case st.state == inParams:
+		c.ending = true
+		return toNowhere, c.refuse(rec.id, 400, false, fmt.Sprintf("request %d: STDIN before the end of PARAMS", rec.id), sink)
+	case rec.content == 0:
+		st.endBody(nil, sink) // Caddy sends the end twice at times
+	case st.state == inBody:
+		return toBody, nil
+	default:
+		st.note("data after the end of STDIN", sink)
+	}
+	return toNowhere, nil
+}
+
+// body hands out bytes of the body, but none beyond CONTENT_LENGTH, and returns
+// how many are done with.
+func (st *stream) body(p []byte, sink cgi.Sink) int {
+	if st.aborted {
+		return len(p)
+	}
+	if st.expected != cgi.UnknownLength {
+		left := st.expected - st.got
+		if left == 0 {
+			st.note(fmt.Sprintf("more body than the %d bytes of CONTENT_LENGTH", st.expected), sink)
+			return len(p)
+		}
+		p = p[:min(int64(len(p)), left)]
+	}
+	n := sink.Body(st.id, p)
+	st.got += int64(n)
+	return n
+}
+
+// endBody ends the body; cause is what broke it off, if anything did.
+func (st *stream) endBody(cause error, sink cgi.Sink) {
+	if st.state != inBody {
+		return
+	}
+	st.state = complete
+	switch {
+	case st.aborted:
+	case cause != nil:
+		sink.Abort(st.id, cause)
+	case st.expected != cgi.UnknownLength && st.got < st.expected:
+		sink.Abort(st.id, io.ErrUnexpectedEOF)
+	default:
+		sink.End(st.id)
+	}
+}
+
+// abort handles ABORT_REQUEST. A request that was not handed out yet is answered
+// here; any other when the caller says so.
+func (c *Codec) abort(id uint16, sink cgi.Sink) error {
+	st := c.stream(id)
+	switch {
+	case st == nil:
+		c.owed = max(0, c.owed-1) // no end of STDIN follows
+	case st.aborted:
+	case st.state == inParams:
+		sink.Reply(appendEnd(nil, id, 0, RequestComplete))
+		if c.free(st); !c.KeepAlive() {
+			return io.EOF
+		}
+	default:
+		st.aborted = true
+		sink.Abort(id, cgi.ErrAborted)
+	}
+	return nil
+}
+
+// note reports something odd about a request, once.
+func (st *stream) note(text string, sink cgi.Sink) {
+	if !st.noted {
+		st.noted = true
+		sink.Note(fmt.Sprintf("fastcgi: request %d: %s", st.id, text))
+	}
+}
+
+// stashes holds the buffers for what does not arrive in one piece.
+var stashes = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxStash is the largest buffer that is kept for others.
+const maxStash = 64 << 10
+
+func appendStash(s *[]byte, p []byte) *[]byte {
+	if s == nil {
+		s = stashes.Get().(*[]byte)
+	}
+	*s = append(*s, p...)
+	return s
+}
+
+func putStash(s *[]byte) {
+	if s != nil && cap(*s) <= maxStash {
+		*s = (*s)[:0]
+		stashes.Put(s)
+	}
+}
