@@ -1,0 +1,201 @@
+// Accepting: one connection, and the goroutine that accepts for Go workers.
+
+//go:build linux
+
+package eventloop
+
+import (
+	"os"
+	"runtime"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/appd-server/appd/internal/handoff"
+)
+
+// take accepts one connection, reads what it sent already, and hands out what is
+// complete. The connection is not in epoll yet: one that is answered at once never
+// will be. It returns nil and the reason when there is none.
+func (ls *listener) take() (*conn, syscall.Errno) {
+	c, e := ls.enter()
+	if c != nil {
+		c.mu.Lock()
+		c.pull()
+		c.unlock()
+	}
+	return c, e
+}
+
+// enter accepts one connection and leaves what it sent unread.
+func (ls *listener) enter() (*conn, syscall.Errno) {
+	l := ls.loop
+	fd, e := accept(ls.fd)
+	if e != 0 {
+		return nil, e
+	}
+	l.board.Add(handoff.Accepted, 1)
+	c := l.admit(ls, fd)
+	ls.gate.entered(c)
+	c.mu.Lock()
+	defer c.unlock()
+	if !c.welcome() {
+		c.close()
+		return nil, syscall.ECONNABORTED
+	}
+	c.begin(ls.Protocol)
+	if l.full.Load() {
+		c.refuse = overloaded
+	}
+	return c, 0
+}
+
+// settleIn puts a connection that is still open into epoll.
+func (c *conn) settleIn() {
+	c.mu.Lock()
+	if c.active == 0 && !c.readable && !c.closed && !c.registered && c.in == len(c.held) {
+		c.readable = true // the front connected first and has written since
+		c.pull()
+	}
+	c.register()
+	c.unlock()
+}
+
+// poll puts a duplicate of the listener into Go's netpoller.
+func (ls *listener) poll() error {
+	fd, err := unix.FcntlInt(uintptr(ls.fd), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	ls.file = os.NewFile(uintptr(fd), ls.Address)
+	if ls.raw, err = ls.file.SyscallConn(); err != nil {
+		return err
+	}
+	ls.seat = findSeat(fd)
+	ls.seat.take()
+	return nil
+}
+
+// acceptor accepts for a Go worker until the loop is closed.
+func (l *Loop) acceptor(ls *listener) {
+	defer l.wait.Done()
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for {
+		var pause time.Duration
+		woken := false
+		err := ls.raw.Read(func(uintptr) bool {
+			if woken {
+				l.board.Add(handoff.WokenUp, 1)
+			}
+			woken = true
+			pause = ls.acceptSome()
+			return pause > 0
+		})
+		if err == nil && !ls.paused.Load() {
+			ls.stepAside(pause)
+			continue
+		}
+		ls.lastTurn()
+		if !ls.rest() {
+			return
+		}
+	}
+}
+
+// lastTurn takes what is there when accepting stops: a wake-up that nobody else gets
+// must not be lost. The bound keeps a stream of connections from going on for ever.
+func (ls *listener) lastTurn() {
+	for range 16 {
+		select {
+		case <-ls.loop.stop:
+			return
+		default:
+		}
+		c, e := ls.enter()
+		if e != 0 && e != syscall.ECONNABORTED {
+			return
+		}
+		if c != nil {
+			c.settleIn()
+		}
+	}
+}
+
+// rest has the acceptor wait until it may accept again; false means never.
+func (ls *listener) rest() bool {
+	l := ls.loop
+	ls.mu.Unlock()
+	defer ls.mu.Lock()
+	for {
+		select {
+		case <-ls.on:
+		case <-l.stop:
+			return false
+		}
+		l.life.Lock()
+		again := !l.closed && !l.off // it may have been a word from before
+		var err error
+		if again {
+			err = ls.poll()
+		}
+		l.life.Unlock()
+		if err != nil {
+			l.logf("%s: cannot accept any more: %v", ls.Address, err)
+			return false
+		}
+		if again {
+			return true
+		}
+	}
+}
+
+// rested waits until everybody is done with what they were accepting when it was
+// turned off.
+func (l *Loop) rested() {
+	for _, ls := range l.listeners {
+		ls.mu.Lock()
+		ls.mu.Unlock() //nolint:staticcheck // only to wait
+	}
+}
+
+// acceptSome accepts until nothing waits (0) or the worker has to step aside.
+func (ls *listener) acceptSome() (pause time.Duration) {
+	for {
+		if d := ls.gate.closed(ls.loop); d > 0 {
+			return d
+		}
+		c, e := ls.take()
+		switch e {
+		case 0:
+		case syscall.EAGAIN:
+			ls.gate.empty()
+			return 0
+		case syscall.EINTR, syscall.ECONNABORTED:
+			continue
+		default:
+			return ls.gate.broken(ls, e)
+		}
+		ls.gate.mended()
+		runtime.Gosched() // short requests are answered here, and their connections closed
+		c.settleIn()
+		if d := ls.gate.accepted(ls.loop); d > 0 {
+			return d
+		}
+	}
+}
+
+// stepAside leaves the listener to other workers for a while. The seat is touched
+// under Control, which keeps the descriptor from being closed, and its number from
+// being used again, meanwhile.
+func (ls *listener) stepAside(d time.Duration) {
+	ls.raw.Control(func(uintptr) { ls.seat.leave() })
+	timer := time.NewTimer(d)
+	select {
+	case <-timer.C:
+	case <-ls.loop.stop:
+		timer.Stop()
+	}
+	ls.raw.Control(func(uintptr) { ls.seat.take() })
+}

@@ -1,0 +1,203 @@
+// Leaving: how a worker ends without losing a request.
+
+//go:build linux
+
+package eventloop
+
+import (
+	"context"
+	"syscall"
+	"time"
+
+	"github.com/appd-server/appd/internal/handoff"
+	"github.com/appd-server/appd/protocols/cgi"
+)
+
+// DrainOptions say how connections leave.
+type DrainOptions struct {
+	// Queue serves what waits in the accept queues before they are left.
+	Queue bool
+	// Pass offers idle kept connections to Config.PassIdle. Without it they get one
+	// more answer that closes them, or are closed after a second of silence.
+	Pass bool
+	// Left, if not nil, is called when the loop has closed its listeners.
+	Left func()
+}
+
+// Drain stops accepting, ends kept connections, and waits until nothing is in
+// flight or ctx ends. It may be called again with a shorter ctx.
+func (l *Loop) Drain(ctx context.Context, o DrainOptions) error {
+	l.AcceptOff()
+	if l.beginDrain(o) {
+		l.rested()
+		if o.Queue {
+			l.emptyQueues()
+		} else {
+			l.takeOwed()
+		}
+		for _, ls := range l.listeners {
+			ls.close() // if nobody else has them, fronts are to hear so at once
+		}
+		if o.Left != nil {
+			o.Left()
+		}
+		for _, c := range l.conns.all(nil) {
+			c.mu.Lock()
+			c.drain()
+			c.unlock()
+		}
+		l.left()
+	}
+	select {
+	case <-l.drained:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// beginDrain reports whether this is the first drain.
+func (l *Loop) beginDrain(o DrainOptions) bool {
+	l.life.Lock()
+	defer l.life.Unlock()
+	if l.draining.Load() {
+		return false
+	}
+	l.drainAt = handoff.Now()
+	l.passing.Store(o.Pass && l.config.PassIdle != nil)
+	l.leaving.Add(1)
+	l.draining.Store(true)
+	return true
+}
+
+// turnTaking is how long a worker with few threads waits between two connections
+// of the queue that it empties, so that the others that leave with it take theirs.
+const turnTaking = time.Millisecond
+
+// turns bounds that: a queue longer than this is taken without waiting.
+const turns = 256
+
+// emptyQueues accepts everything that waits. It is read when epoll reports it,
+// because only events wake foreign threads. A loop of foreign threads serves as
+// many requests at a time as it has threads, so it must not take the whole queue
+// while its neighbours have nothing to do.
+func (l *Loop) emptyQueues() {
+	for _, ls := range l.listeners {
+		for taken := 0; ls.takeWaiting(); taken++ {
+			if l.config.Serve == nil && taken < turns {
+				time.Sleep(turnTaking)
+			}
+		}
+	}
+}
+
+// owed bounds the wake-ups that a process may have got and not used when it stops
+// accepting: one for each thread that looks at the listener.
+const owed = 8
+
+// takeOwed accepts what this process may have been woken for just before its
+// listeners left epoll. The kernel wakes one process for a connection; if that one
+// leaves without it, the connection waits until the next one comes.
+func (l *Loop) takeOwed() {
+	for _, ls := range l.listeners {
+		for range owed {
+			if !ls.takeWaiting() {
+				break
+			}
+		}
+	}
+}
+
+// takeWaiting accepts one connection and reports whether there may be more.
+func (ls *listener) takeWaiting() bool {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	c, e := ls.enter()
+	if c != nil {
+		c.settleIn()
+		return true
+	}
+	return e == 0 || e == syscall.EINTR || e == syscall.ECONNABORTED
+}
+
+// drain tells a connection that the worker leaves.
+func (c *conn) drain() {
+	if c.closed {
+		return
+	}
+	if !c.movable() && c.codec != nil {
+		c.codec.Drain()
+	}
+	c.each(func(x *Exchange) {
+		if x.apart {
+			x.abort(cgi.ErrDraining)
+		}
+	})
+	if c.idle() {
+		c.idleAt = c.loop.drainAt
+		c.leave()
+	}
+}
+
+// leave passes an idle connection on, and reports whether it is gone. A request
+// that is just arriving moves with it, unread.
+func (c *conn) leave() bool {
+	if c.closed || !c.movable() || !c.idle() {
+		return false
+	}
+	c.loop.leaving.Add(1)
+	c.turn.pass, c.turn.any = true, true
+	c.detach()
+	return true
+}
+
+// pass offers the descriptor of a detached connection to another worker.
+func (l *Loop) pass(c *conn) {
+	if !l.config.PassIdle(c.fd, c.lis.index, c.proto) {
+		closeFD(c.fd)
+	}
+	l.left()
+}
+
+// left says that something a drain had yet to do is done.
+func (l *Loop) left() {
+	if l.leaving.Add(-1) == 0 {
+		l.checkDrained()
+	}
+}
+
+// movable reports whether the connection may go to another worker when it is idle.
+func (c *conn) movable() bool { return c.loop.passing.Load() && !c.proxied() }
+
+// proxied says that the connection began with a PROXY preamble. It stays where it
+// is: the codec of another worker would wait for another preamble, and would not
+// know the client.
+func (c *conn) proxied() bool { return c.proto == cgi.HTTP && c.lis.codecs.http.Proxy }
+
+// Cancel gives up every request in flight with cgi.ErrDraining. Handlers that obey
+// can still answer.
+func (l *Loop) Cancel() {
+	for _, c := range l.conns.all(nil) {
+		c.mu.Lock()
+		c.each(func(x *Exchange) { x.abort(cgi.ErrDraining) })
+		c.unlock()
+	}
+}
+
+// leaveFlight counts an exchange that has ended.
+func (l *Loop) leaveFlight() {
+	if l.inFlight.Add(-1) == 0 && l.draining.Load() {
+		l.checkDrained()
+	}
+}
+
+// checkDrained sees whether a drain has finished.
+func (l *Loop) checkDrained() {
+	// In this order: what is counted later can only come from what is counted before.
+	if !l.draining.Load() || l.conns.size() > 0 || l.leaving.Load() > 0 || l.inFlight.Load() > 0 {
+		return
+	}
+	l.ending.Do(func() {
+		close(l.drained)
+	})
+}

@@ -1,0 +1,141 @@
+//go:build linux
+
+package eventloop
+
+import (
+	"bufio"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/appd-server/appd/protocols/cgi"
+)
+
+// threads drives a loop the way foreign threads do, until the test ends.
+func threads(t *testing.T, r *rig, n int, serve func(*Exchange)) {
+	var wg sync.WaitGroup
+	var over atomic.Bool
+	for range n {
+		wg.Go(func() {
+			events := make([]syscall.EpollEvent, 1)
+			for !over.Load() {
+				x := r.Next()
+				if x == nil {
+					x = harvest(r, events, 20)
+				}
+				if x != nil {
+					serve(x)
+				}
+			}
+		})
+	}
+	t.Cleanup(func() { over.Store(true); wg.Wait() })
+}
+
+// harvest looks for events, and waits for them only after it has said so.
+func harvest(r *rig, events []syscall.EpollEvent, milliseconds int) *Exchange {
+	k, err := syscall.EpollWait(r.EpollFD(), events, 0)
+	if k <= 0 || err != nil {
+		if x := r.Turn(nil); x != nil {
+			return x
+		}
+		if k, err = syscall.EpollWait(r.EpollFD(), events, milliseconds); k <= 0 || err != nil {
+			return nil
+		}
+	}
+	return r.Turn(events[:k])
+}
+
+// wholeEcho answers with the body, which is there.
+func wholeEcho(x *Exchange) {
+	mem, file, size := x.Body()
+	p := make([]byte, size)
+	if copy(p, mem); file != nil {
+		io.ReadFull(file, p)
+	}
+	x.Answer(&cgi.AnswerHead{Status: 200, ContentLength: size}, p, true)
+}
+
+func TestForeignThreads(t *testing.T) {
+	for _, n := range []int{1, 4} {
+		r := start(t, cgi.Auto, func(c *Config) { c.WholeBody = true }, nil)
+		threads(t, r, n, wholeEcho)
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				client := r.client()
+				defer client.CloseIdleConnections()
+				for _, size := range []int{0, 10, 100_000, wholeBody, wholeBody + 1, 5 << 20} {
+					body := strings.Repeat("x", size)
+					res, err := client.Post("http://x/", "text/plain", strings.NewReader(body))
+					if err != nil {
+						t.Errorf("%d bytes: %v", size, err)
+						return
+					}
+					got, err := io.ReadAll(res.Body)
+					res.Body.Close()
+					if err != nil || string(got) != body {
+						t.Errorf("%d threads, %d bytes: got %d, %v", n, size, len(got), err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+	}
+}
+
+// What the loop answers by itself never reaches a thread.
+func TestForeignRefusals(t *testing.T) {
+	r := start(t, cgi.HTTP, func(c *Config) { c.WholeBody = true; c.Settings.LimitBody = 10 }, nil)
+	threads(t, r, 1, func(x *Exchange) { t.Error("handed out"); wholeEcho(x) })
+	for request, want := range map[string]int{
+		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\nhello world":                           413,
+		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nb\r\nhello world\r\n0\r\n\r\n": 413,
+		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf":                                  400,
+	} {
+		c := r.dial(t)
+		io.WriteString(c, request)
+		c.CloseWrite()
+		if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != want {
+			t.Errorf("%.60q: %v, %v, want %d", request, res, err, want)
+		}
+	}
+}
+
+// The mover sees hang-ups and gathers bodies while every thread is busy.
+func TestMover(t *testing.T) {
+	r := start(t, cgi.HTTP, func(c *Config) { c.WholeBody = true }, nil)
+	events := make([]syscall.EpollEvent, 1)
+	gone := r.dial(t)
+	io.WriteString(gone, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	x := harvest(r, events, 10_000)
+	for x == nil {
+		x = harvest(r, events, 10_000)
+	}
+	half := r.dial(t)
+	io.WriteString(half, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
+	if harvest(r, events, 10_000) != nil {
+		t.Fatal("half a request was handed out")
+	}
+	gone.Close()
+	io.WriteString(half, " whole")
+	for range 100 {
+		if r.Move(50); x.Err() != nil && r.Queued() == 1 {
+			break
+		}
+	}
+	if x.Err() == nil || r.Queued() != 1 {
+		t.Fatalf("hang-up seen: %v, %d complete", x.Err(), r.Queued())
+	}
+	if _, err := x.Answer(&cgi.AnswerHead{Status: 200}, nil, true); err == nil {
+		t.Error("answering a peer that is gone succeeds")
+	}
+	wholeEcho(r.Next())
+	if res, err := http.ReadResponse(bufio.NewReader(half), nil); err != nil || res.StatusCode != 200 {
+		t.Errorf("%v, %v", res, err)
+	}
+}

@@ -1,0 +1,285 @@
+// The loop: its life, from New over Start and Drain to Close.
+
+//go:build linux
+
+package eventloop
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/appd-server/appd/internal/handoff"
+	"github.com/appd-server/appd/protocols/cgi"
+)
+
+// ErrClosed is returned by calls on a loop or an exchange that has ended.
+var ErrClosed = errors.New("eventloop: closed")
+
+// Loop serves the connections of one process. Its methods may be called at the
+// same time.
+type Loop struct {
+	// immutable after Start
+	config    Config
+	board     *handoff.Board
+	ep        int
+	listeners []*listener
+	maxConns  int
+	timeout   time.Duration
+	file      *os.File // Go: the epoll descriptor in the netpoller
+
+	conns table
+	ready queue
+	fresh newcomers // foreign threads
+	width width
+	crew  crew
+	slow  slow
+	clock atomic.Int64 // coarse: moved by the sweep
+
+	inFlight atomic.Int64
+	full     atomic.Bool // worker_connections is reached
+	draining atomic.Bool
+	passing  atomic.Bool
+	drainAt  int64        // written before draining
+	leaving  atomic.Int64 // what a drain has yet to do: queues to empty, connections to pass
+
+	life    sync.Mutex // guards what follows
+	started bool
+	closed  bool
+	off     bool          // AcceptOff
+	drained chan struct{} // closed when a drain has finished
+	stop    chan struct{} // closed by Close
+	faster  chan time.Duration
+	ending  sync.Once
+	wait    sync.WaitGroup
+}
+
+// New makes a loop with its own epoll descriptor. It accepts nothing before Start.
+func New(config Config) (*Loop, error) {
+	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("eventloop: %w", os.NewSyscallError("epoll_create1", err))
+	}
+	l := &Loop{
+		config:   config,
+		board:    config.Board,
+		ep:       ep,
+		maxConns: config.Settings.Connections,
+		timeout:  time.Duration(config.Settings.Timeout),
+		drained:  make(chan struct{}),
+		stop:     make(chan struct{}),
+		faster:   make(chan time.Duration, 1),
+	}
+	if l.maxConns <= 0 {
+		l.maxConns = 1 << 30
+	}
+	if l.board == nil {
+		if l.board, err = handoff.OpenBoard(0); err != nil {
+			unix.Close(ep)
+			return nil, err
+		}
+	}
+	l.crew.loop = l
+	l.slow.limit, l.slow.tell = time.Duration(config.Settings.SlowRequest), config.Slow
+	if l.slow.tell == nil {
+		l.slow.tell = func(text string) {
+			if l.config.Log != nil {
+				l.config.Log.Print(text)
+			}
+		}
+	}
+	l.clock.Store(handoff.Now())
+	return l, nil
+}
+
+// now is the coarse clock that silences are measured by: it costs a load.
+func (l *Loop) now() int64 { return l.clock.Load() }
+
+// Start begins to accept and starts the loop's goroutines.
+func (l *Loop) Start() error {
+	l.life.Lock()
+	defer l.life.Unlock()
+	if l.started || l.closed {
+		return ErrClosed
+	}
+	l.started = true
+	l.wait.Add(1)
+	go l.sweeper()
+	if l.config.Serve != nil {
+		l.width.start(l.config.MaxProcs, l.board)
+		if err := l.watchEpoll(); err != nil {
+			return err
+		}
+	}
+	for _, ls := range l.listeners {
+		if err := l.open(ls); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// open begins to accept from a listener.
+func (l *Loop) open(ls *listener) error {
+	if l.config.Serve == nil {
+		if !l.off {
+			ls.attach()
+		}
+		return nil
+	}
+	ls.on = make(chan struct{}, 1)
+	if err := ls.poll(); err != nil {
+		return err
+	}
+	l.wait.Add(1)
+	go l.acceptor(ls)
+	return nil
+}
+
+// AcceptOff stops accepting until AcceptOn: connections stay in the accept queue,
+// where other workers take them. Pausing workers and the mover use it.
+func (l *Loop) AcceptOff() {
+	l.life.Lock()
+	defer l.life.Unlock()
+	l.acceptOff()
+}
+
+func (l *Loop) acceptOff() {
+	if l.off {
+		return
+	}
+	l.off = true
+	for _, ls := range l.listeners {
+		ls.stopAccepting()
+	}
+}
+
+// AcceptOn begins to accept again, unless a drain has begun.
+func (l *Loop) AcceptOn() {
+	l.life.Lock()
+	defer l.life.Unlock()
+	if !l.off || l.draining.Load() || l.closed {
+		return
+	}
+	l.off = false
+	for _, ls := range l.listeners {
+		ls.startAccepting()
+	}
+}
+
+// offerAgain is how long a connection rests that no worker had a free thread for,
+// before it is looked at again: long against the trip through the supervisor, short
+// against what a person notices.
+const offerAgain = 5 * time.Millisecond
+
+// Adopt takes over an idle kept connection that another worker detached. fd
+// belongs to the loop from then on, also when an error is returned. busy says that
+// no worker is free for the request that is arriving on it: it rests for a moment,
+// then it is served here, or offered again if all threads are still busy.
+func (l *Loop) Adopt(fd, listener int, p cgi.Protocol, busy bool) error {
+	if !busy {
+		return l.adopt(fd, listener, p)
+	}
+	l.leaving.Add(1) // a drain waits for it
+	time.AfterFunc(offerAgain, func() {
+		defer l.left()
+		if err := l.adopt(fd, listener, p); err != nil {
+			l.logf("%v", err)
+		}
+	})
+	return nil
+}
+
+func (l *Loop) adopt(fd, listener int, p cgi.Protocol) error {
+	l.life.Lock()
+	closed := l.closed
+	l.life.Unlock()
+	if closed || listener < 0 || listener >= len(l.listeners) {
+		closeFD(fd)
+		return fmt.Errorf("eventloop: adopt: no listener %d", listener)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		closeFD(fd)
+		return fmt.Errorf("eventloop: adopt: %w", err)
+	}
+	l.board.Add(handoff.Adopted, 1)
+	ls := l.listeners[listener]
+	if p == cgi.Auto {
+		p = ls.Protocol
+	}
+	c := l.admit(ls, fd)
+	c.mu.Lock()
+	defer c.unlock()
+	c.address()
+	c.begin(p)
+	c.register()
+	if l.draining.Load() {
+		c.leave() // the order to drain overtook it
+	}
+	return nil
+}
+
+// Close ends everything at once: requests in flight are cancelled with
+// cgi.ErrDraining, connections closed, goroutines of the loop waited for.
+func (l *Loop) Close() error {
+	l.life.Lock()
+	if l.closed {
+		l.life.Unlock()
+		return nil
+	}
+	l.closed = true
+	l.draining.Store(true)
+	close(l.stop)
+	l.acceptOff()
+	for _, ls := range l.listeners {
+		ls.startAccepting() // wakes the acceptor, which sees the end
+	}
+	l.life.Unlock()
+	l.rested()
+	for _, c := range l.conns.all(nil) {
+		c.mu.Lock()
+		c.lose(cgi.ErrDraining)
+		c.close()
+		c.unlock()
+	}
+	if l.file != nil {
+		l.file.Close()
+	}
+	l.wait.Wait()
+	for _, ls := range l.listeners {
+		ls.close()
+	}
+	if l.file == nil {
+		unix.Close(l.ep)
+	}
+	l.crew.close()
+	l.width.end()
+	l.checkDrained()
+	return nil
+}
+
+// Stats are the loop's counters at one moment.
+type Stats struct {
+	Connections int // open
+	Active      int // requests in flight
+	Queued      int // requests that may start (foreign threads)
+}
+
+// Stats returns the counters. The others are in the scoreboard.
+func (l *Loop) Stats() Stats {
+	return Stats{Connections: l.conns.size(), Active: int(l.inFlight.Load()), Queued: l.Queued()}
+}
+
+// Board is the scoreboard that the loop writes.
+func (l *Loop) Board() *handoff.Board { return l.board }
+
+func (l *Loop) logf(format string, args ...any) {
+	if l.config.Log != nil {
+		l.config.Log.Printf(format, args...)
+	}
+}

@@ -1,0 +1,140 @@
+//go:build linux
+
+package eventloop
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/appd-server/appd/internal/handoff"
+	"github.com/appd-server/appd/protocols/cgi"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// rig is a loop with one Unix listener.
+type rig struct {
+	*Loop
+	path string
+	ln   *net.UnixListener
+}
+
+// start runs a loop whose exchanges serve answers.
+func start(t *testing.T, p cgi.Protocol, change func(*Config), serve func(*Exchange)) *rig {
+	t.Helper()
+	return startOn(t, Listener{Protocol: p}, change, serve)
+}
+
+// startOn is start with rules for the listener.
+func startOn(t *testing.T, ls Listener, change func(*Config), serve func(*Exchange)) *rig {
+	t.Helper()
+	before := descriptors(t)
+	t.Cleanup(func() {
+		for range 200 { // another loop of the test may have to see a hang-up first
+			if t.Failed() || descriptors(t) <= before {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		t.Errorf("%d descriptors are open, %d were before", descriptors(t), before)
+	})
+	path := filepath.Join(t.TempDir(), "s")
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	config := Config{Settings: handoff.Defaults(), Serve: serve, Multiplex: true, Log: log.New(testWriter{t}, "", 0)}
+	config.Settings.TmpDir = t.TempDir()
+	if change != nil {
+		change(&config)
+	}
+	l, err := New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, _ := ln.(*net.UnixListener).SyscallConn()
+	raw.Control(func(fd uintptr) {
+		ls.FD, ls.Address = int(fd), "unix:"+path
+		_, err = l.Listen(ls)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return &rig{l, path, ln.(*net.UnixListener)}
+}
+
+type testWriter struct{ t *testing.T }
+
+func (w testWriter) Write(p []byte) (int, error) {
+	w.t.Log(strings.TrimSuffix(string(p), "\n"))
+	return len(p), nil
+}
+
+func (r *rig) dial(t *testing.T) *net.UnixConn {
+	t.Helper()
+	c, err := net.Dial("unix", r.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	return c.(*net.UnixConn)
+}
+
+func (r *rig) client() *http.Client {
+	return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", r.path)
+	}}, Timeout: 20 * time.Second}
+}
+
+// echo answers with the body of the request.
+func echo(x *Exchange) {
+	body, err := io.ReadAll(x)
+	if err != nil {
+		body = []byte(err.Error())
+	}
+	x.Answer(&cgi.AnswerHead{Status: 200, ContentLength: int64(len(body))}, body, true)
+}
+
+func TestKeptConnection(t *testing.T) {
+	r := start(t, cgi.HTTP, nil, echo)
+	c := r.dial(t)
+	in := bufio.NewReader(c)
+	for _, body := range []string{"one", "", strings.Repeat("long ", 100_000)} {
+		req, _ := http.NewRequest("POST", "http://x/", strings.NewReader(body))
+		go req.Write(c)
+		res, err := http.ReadResponse(in, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(res.Body)
+		if err != nil || string(got) != body {
+			t.Errorf("got %d bytes, %v; want %d", len(got), err, len(body))
+		}
+	}
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	e, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(e)
+}

@@ -1,0 +1,123 @@
+//go:build linux
+
+package eventloop
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/appd-server/appd/protocols/cgi"
+)
+
+// Requests share a connection. One that does not read its body, of which 4 MB wait,
+// stops none of the others, and the whole body is there when it does read.
+func TestRequestsShareAConnection(t *testing.T) {
+	read := make(chan bool)
+	r := start(t, cgi.FastCGI, nil, func(x *Exchange) {
+		if uri, _ := x.Head.Get("REQUEST_URI"); uri == "/later" {
+			<-read
+		}
+		echo(x)
+	})
+	f := newFront(r.dial(t))
+	big := strings.Repeat("0123456789abcdef", 256<<10)
+	f.Write(begin(1, "/later", len(big)))
+	for id := uint16(3); id < 40; id += 2 {
+		f.Write(begin(id, "/", 3))
+	}
+	if _, err := f.Write(body(1, big)); err != nil {
+		t.Fatal(err)
+	}
+	for id := uint16(3); id < 40; id += 2 {
+		f.Write(body(id, "abc"))
+	}
+	for id := uint16(3); id < 40; id += 2 {
+		if out := f.until(t, id); !strings.HasSuffix(out, "abc") {
+			t.Errorf("request %d: %q", id, out)
+		}
+	}
+	close(read)
+	if out := f.until(t, 1); !strings.HasSuffix(out, big) {
+		t.Errorf("request 1: %d bytes", len(out))
+	}
+}
+
+// ABORT_REQUEST cancels one request and answers it, whatever its handler does; the
+// id may be used again at once, and late output of the first goes nowhere.
+func TestAbortOneOfSeveral(t *testing.T) {
+	began, go1, caught := make(chan bool), make(chan bool), make(chan error, 1)
+	r := start(t, cgi.FastCGI, nil, func(x *Exchange) {
+		uri, _ := x.Head.Get("REQUEST_URI")
+		if uri == "/stay" {
+			x.OnAbort(func(err error) { caught <- err })
+			began <- true
+			<-go1
+			if _, err := x.Answer(&cgi.AnswerHead{Status: 200, ContentLength: 3}, []byte("old"), true); !errors.Is(err, cgi.ErrAborted) {
+				t.Errorf("Answer after the abort: %v", err)
+			}
+			began <- true
+			return
+		}
+		x.Answer(&cgi.AnswerHead{Status: 200, ContentLength: 3}, []byte("new"), true)
+	})
+	f := newFront(r.dial(t))
+	f.Write(begin(1, "/stay", 0))
+	<-began
+	f.Write(begin(2, "/", 0))
+	f.Write(body(2, ""))
+	f.until(t, 2)
+	f.Write(record(2, 1, ""))
+	if out := f.until(t, 1); out != "" {
+		t.Errorf("aborted: %q", out)
+	}
+	if err := <-caught; !errors.Is(err, cgi.ErrAborted) {
+		t.Errorf("cause %v", err)
+	}
+	f.Write(begin(1, "/", 0))
+	go1 <- true
+	<-began
+	f.Write(body(1, ""))
+	if out := f.until(t, 1); !strings.HasSuffix(out, "new") {
+		t.Errorf("the next with its id: %q", out)
+	}
+}
+
+// A body that nobody reads stays with the front: memory is bounded.
+func TestBackPressure(t *testing.T) {
+	read := make(chan bool)
+	r := start(t, cgi.FastCGI, nil, func(x *Exchange) {
+		<-read
+		n, err := io.Copy(io.Discard, x)
+		if n != 8<<20 || err != nil {
+			t.Errorf("read %d, %v", n, err)
+		}
+		x.Answer(&cgi.AnswerHead{Status: 204, NoBody: true, NoLength: true}, nil, true)
+	})
+	c := r.dial(t)
+	f := newFront(c)
+	f.Write(begin(1, "/", 8<<20))
+	sent := make(chan error, 1)
+	go func() { _, err := f.Write(body(1, strings.Repeat("x", 8<<20))); sent <- err }()
+	conns := r.conns.all(nil)
+	for range 20 {
+		for _, c := range conns {
+			c.mu.Lock()
+			if c.first != nil && (c.first.body.size() > window || c.first.body.file != nil) {
+				t.Errorf("%d bytes are kept, spooled: %v", c.first.body.size(), c.first.body.file != nil)
+			}
+			c.mu.Unlock()
+		}
+	}
+	select {
+	case err := <-sent:
+		t.Errorf("8 MB went nowhere: %v", err)
+	default:
+	}
+	close(read)
+	f.until(t, 1)
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,312 @@
+// Events: the goroutine that waits for Go workers, and the turns of foreign threads.
+
+//go:build linux
+
+package eventloop
+
+import (
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/appd-server/appd/internal/handoff"
+)
+
+// watchEpoll puts the loop's epoll descriptor into Go's netpoller and starts the
+// goroutine that waits there.
+func (l *Loop) watchEpoll() error {
+	if err := unix.SetNonblock(l.ep, true); err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	l.file = os.NewFile(uintptr(l.ep), "epoll")
+	raw, err := l.file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	l.wait.Go(func() {
+		var events [64]unix.EpollEvent
+		raw.Read(func(uintptr) bool {
+			for {
+				n := epollPoll(l.ep, events[:])
+				if n > 0 {
+					l.width.found()
+				}
+				for i := range n {
+					l.dispatch(&events[i])
+				}
+				if n < len(events) {
+					return false // the next event is a new edge for the netpoller
+				}
+			}
+		})
+	})
+	return nil
+}
+
+func (l *Loop) dispatch(ev *unix.EpollEvent) {
+	if c := l.conns.find(ev); c != nil {
+		c.event(ev.Events)
+	}
+}
+
+// EpollFD is the descriptor that foreign threads wait on. They may add descriptors
+// of their own; events whose data the loop does not know are ignored by Turn. The
+// upper half of a data word (the Pad of an EpollEvent) is never -1 for a
+// descriptor of the loop except a listener's.
+func (l *Loop) EpollFD() int { return l.ep }
+
+// listenerPad marks events of listeners.
+const listenerPad = -1
+
+// Turn handles events that the caller harvested from EpollFD and returns an
+// exchange that may start, nil if there is none; more of them wait for Next. It
+// never blocks and may be called by several threads.
+//
+// A front connects first and writes then, so a new connection is often empty at
+// first sight. While [Loop.Unsettled] is not 0 the caller harvests without waiting,
+// and calls Turn without events when there are none: what arrived meanwhile is
+// read, and only a connection that is empty still costs a registration in epoll.
+func (l *Loop) Turn(events []syscall.EpollEvent) *Exchange {
+	if len(events) == 0 {
+		l.fresh.settle()
+	}
+	for i := range events {
+		ev := unix.EpollEvent(events[i])
+		if ev.Pad != listenerPad {
+			l.dispatch(&ev)
+			continue
+		}
+		for _, ls := range l.listeners {
+			if ls.key == ev.Fd {
+				ls.acceptOne()
+			}
+		}
+	}
+	x := l.Next()
+	if x != nil && l.config.Settings.Threads > 1 {
+		l.fresh.register() // other threads wait, and this one goes away
+	}
+	return x
+}
+
+// Unsettled is the number of new connections that are not yet in epoll; see Turn.
+func (l *Loop) Unsettled() int { return int(l.fresh.n.Load()) }
+
+// newcomers are connections that were empty when they were accepted.
+type newcomers struct {
+	n    atomic.Int32
+	mu   sync.Mutex
+	list []*conn
+}
+
+func (f *newcomers) add(c *conn) {
+	f.mu.Lock()
+	f.list = append(f.list, c)
+	f.n.Add(1)
+	f.mu.Unlock()
+}
+
+func (f *newcomers) take() *conn {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.list) == 0 {
+		return nil
+	}
+	c := f.list[len(f.list)-1]
+	f.list = f.list[:len(f.list)-1]
+	f.n.Add(-1)
+	return c
+}
+
+// settle reads what arrived meanwhile, and registers what is empty still.
+func (f *newcomers) settle() {
+	for c := f.take(); c != nil; c = f.take() {
+		c.mu.Lock()
+		if !c.registered && !c.closed {
+			c.readable = true
+			c.pull()
+		}
+		c.wait()
+		c.unlock()
+	}
+}
+
+func (f *newcomers) register() {
+	for c := f.take(); c != nil; c = f.take() {
+		c.settleIn()
+	}
+}
+
+// wait registers a connection, unless it is being served by a thread at once.
+func (c *conn) wait() {
+	if !c.closed && (c.active == 0 || !c.first.handed) {
+		c.register()
+	}
+}
+
+// Next returns an exchange that may start, nil if there is none. Call it before
+// waiting again: an answer may have freed the next request of its connection.
+func (l *Loop) Next() *Exchange {
+	x := l.ready.pop()
+	if x != nil {
+		l.board.Waited(x.before + time.Duration(handoff.Now()-x.Started))
+	}
+	return x
+}
+
+// Queued is the number of exchanges that Next would return.
+func (l *Loop) Queued() int { return l.ready.size() }
+
+// Move is a turn that starts nothing and accepts nothing, for the moments when all
+// threads are inside the application: it registers connections that were not yet
+// (so that hang-ups are seen), moves bytes, answers management records and queues
+// requests that become complete. It waits up to milliseconds for events.
+//
+// A request that arrives on an idle kept connection is not read: the connection is
+// offered to Config.PassIdle, because another worker may have a free thread.
+func (l *Loop) Move(milliseconds int) {
+	l.fresh.settle()
+	for _, c := range l.conns.all(nil) {
+		c.settleIn()
+	}
+	var events [16]unix.EpollEvent
+	n, err := unix.EpollWait(l.ep, events[:], milliseconds)
+	if err != nil {
+		return
+	}
+	for i := range n {
+		if ev := &events[i]; ev.Pad != listenerPad {
+			if c := l.conns.find(ev); c != nil && !c.offer(ev.Events) {
+				c.event(ev.Events)
+			}
+		}
+	}
+}
+
+// offer passes an idle kept connection on with the request that is just arriving,
+// and reports whether it is gone. One that nobody had a free thread for comes back a moment later.
+func (c *conn) offer(ev uint32) bool {
+	l := c.loop
+	if l.config.PassIdle == nil || l.config.Siblings == 0 || ev != unix.EPOLLIN || l.draining.Load() {
+		return false
+	}
+	c.mu.Lock()
+	if c.closed || c.codec == nil || !c.idle() || c.proxied() {
+		c.unlock()
+		return false
+	}
+	l.leaving.Add(1)
+	defer l.left()
+	fd, listener, p := c.detach(), c.lis.index, c.proto
+	c.unlock()
+	if !l.config.PassIdle(fd, listener, p) {
+		if err := l.Adopt(fd, listener, p, true); err != nil {
+			l.logf("%v", err)
+		}
+	}
+	return true
+}
+
+// acceptOne accepts one connection for a thread that was woken by the listener. If
+// it stays open without being handed out it waits in epoll.
+func (ls *listener) acceptOne() {
+	l := ls.loop
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	l.board.Add(handoff.WokenUp, 1)
+	if ls.fd < 0 {
+		return
+	}
+	if l.draining.Load() { // a wake-up that nobody else gets, unless it comes too late
+		l.leaving.Add(1)
+		defer l.left()
+		select {
+		case <-l.drained:
+			return
+		default:
+		}
+	}
+	if ls.gate.closed(l) > 0 {
+		ls.put(unix.EPOLL_CTL_DEL) // the sweep looks again
+		return
+	}
+	c, e := ls.take()
+	switch e {
+	case 0:
+		ls.gate.mended()
+		c.mu.Lock()
+		if c.active == 0 && !c.closed && c.in == len(c.held) {
+			l.fresh.add(c)
+		} else {
+			c.wait()
+		}
+		c.unlock()
+	case syscall.EAGAIN, syscall.EINTR, syscall.ECONNABORTED:
+	default:
+		ls.gate.broken(ls, e)
+		ls.put(unix.EPOLL_CTL_DEL)
+	}
+}
+
+// attach and detach put the listener into the loop's epoll and take it out.
+func (ls *listener) attach() {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.put(unix.EPOLL_CTL_ADD)
+}
+
+func (ls *listener) detach() {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.put(unix.EPOLL_CTL_DEL)
+}
+
+// put adds the listener level-triggered and exclusive: one thread of one process
+// is woken for a connection.
+func (ls *listener) put(op int) {
+	if ls.attached == (op == unix.EPOLL_CTL_ADD) {
+		return
+	}
+	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLEXCLUSIVE, Fd: ls.key, Pad: listenerPad}
+	if e := epollCtl(ls.loop.ep, op, ls.fd, &ev); e != 0 {
+		ls.loop.logf("%s: epoll: %v", ls.Address, e)
+	}
+	ls.attached = op == unix.EPOLL_CTL_ADD
+}
+
+// queue holds exchanges that may start, in the order of their arrival.
+type queue struct {
+	mu   sync.Mutex
+	list []*Exchange
+	head int
+}
+
+func (q *queue) push(x *Exchange) {
+	q.mu.Lock()
+	q.list = append(q.list, x)
+	q.mu.Unlock()
+}
+
+func (q *queue) pop() *Exchange {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.head == len(q.list) {
+		return nil
+	}
+	x := q.list[q.head]
+	q.list[q.head] = nil
+	if q.head++; q.head == len(q.list) {
+		q.list, q.head = q.list[:0], 0
+	}
+	return x
+}
+
+func (q *queue) size() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.list) - q.head
+}

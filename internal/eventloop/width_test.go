@@ -1,0 +1,93 @@
+//go:build linux
+
+package eventloop
+
+import (
+	"io"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/appd-server/appd/internal/handoff"
+	"github.com/appd-server/appd/protocols/cgi"
+)
+
+// A worker begins with one processor, takes more while requests keep others
+// waiting, and gives them back.
+func TestWidthFollowsTheRequests(t *testing.T) {
+	before := runtime.GOMAXPROCS(4)
+	defer runtime.GOMAXPROCS(before)
+	r := start(t, cgi.HTTP, func(c *Config) { c.MaxProcs = 2 }, func(x *Exchange) {
+		for began := time.Now(); time.Since(began) < 30*time.Millisecond; { // keeps the processor
+		}
+		echo(x)
+	})
+	if n := runtime.GOMAXPROCS(0); n != 1 {
+		t.Errorf("begins with %d", n)
+	}
+	until := func(wide bool) {
+		t.Helper()
+		for limit := time.Now().Add(20 * time.Second); r.board.Gauge(handoff.Width) > 1 != wide; {
+			if time.Now().After(limit) {
+				t.Fatalf("width %d", r.board.Gauge(handoff.Width))
+			}
+			if wide {
+				for range 4 {
+					c := r.dial(t)
+					io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+					defer io.Copy(io.Discard, c)
+				}
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+	until(true)
+	until(false)
+	r.Close()
+	if n := runtime.GOMAXPROCS(0); n != 4 {
+		t.Errorf("leaves %d behind, found 4", n)
+	}
+}
+
+// The rules, with a clock of our own.
+func TestWidthRules(t *testing.T) {
+	before := runtime.GOMAXPROCS(0)
+	defer runtime.GOMAXPROCS(before)
+	board, err := handoff.OpenBoard(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var w width
+	w.start(0, board)
+	w.ran(int64(time.Hour))
+	if n := runtime.GOMAXPROCS(0); n != before {
+		t.Errorf("changed GOMAXPROCS to %d although a person chose it", n)
+	}
+	w = width{}
+	w.start(2, board)
+	w.ran(int64(tooLong) - 1)
+	if w.now != 1 {
+		t.Error("a short wait widens")
+	}
+	w.ran(int64(tooLong))
+	w.ran(int64(tooLong))
+	if w.now != 3 {
+		t.Errorf("width %d after a long wait, want 3, one more than the share", w.now)
+	}
+	now := max(w.changed, w.late.Load())
+	w.tick(now + int64(quiet) - 1)
+	if w.now != 3 {
+		t.Error("narrower within a second")
+	}
+	for want := 2; want >= 1; want-- {
+		now += int64(quiet)
+		if w.tick(now); w.now != want {
+			t.Errorf("width %d after a quiet second, want %d", w.now, want)
+		}
+	}
+	w.wasLate(now + 1) // too early: it will be kept longer this time
+	if w.now != 3 || w.patience != 2*quiet {
+		t.Errorf("width %d, patience %v", w.now, w.patience)
+	}
+	w.end()
+}
