@@ -1,0 +1,338 @@
+// The worker: a server under appd, from the hand-over to the last answer.
+
+//go:build linux
+
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/signal"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/appd-server/appd/internal/accesslog"
+	"github.com/appd-server/appd/internal/eventloop"
+	"github.com/appd-server/appd/internal/handoff"
+	"github.com/appd-server/appd/protocols/cgi"
+	"github.com/appd-server/appd/server/dev"
+)
+
+// self is who this process is; written before anything serves.
+var self struct {
+	Worker
+	wide  bool // GOMAXPROCS may be changed
+	procs int
+}
+
+// Self says who this process is.
+func Self() Worker {
+	w := self.Worker
+	w.PID = os.Getpid()
+	return w
+}
+
+// worker is a server and its line to the supervisor.
+type worker struct {
+	*instance
+	hand   *handoff.Handoff
+	line   *handoff.Conn
+	access *accesslog.Log
+	hub    *dev.Hub
+
+	leaving sync.Once
+	reason  string
+	over    chan error // the end of leaving
+}
+
+// handed is what a supervisor handed over, claimed before main begins: a child that
+// the program starts before it calls Run must not inherit the listeners, nor take
+// itself for a worker.
+var handed, errHanded = handoff.Load()
+
+// runWorker serves what a supervisor handed over. under is false when there was none.
+func (s *Server) runWorker() (under bool, err error) {
+	h := handed
+	if errHanded != nil {
+		return true, errHanded
+	}
+	if h == nil {
+		self.wide = os.Getenv("GOMAXPROCS") == ""
+		self.procs = max(runtime.GOMAXPROCS(0), 1)
+		return false, nil
+	}
+	self.Worker = Worker{Name: h.Name, Slot: h.Slot, Generation: h.Generation}
+	signal.Ignore(unix.SIGPIPE, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH)
+	handoff.SetTitle(fmt.Sprintf("appd: worker %d gen %d [%s]", h.Slot, h.Generation, h.Name)) // only a name in ps
+	line, err := handoff.NewConn(h.Control)
+	if err != nil {
+		return true, err
+	}
+	defer line.Close()
+	if s.ErrorLog == nil {
+		s.ErrorLog = log.New(notes{line}, "", 0)
+	}
+	w, err := s.newWorker(h, line)
+	if err != nil {
+		line.Send(handoff.Message{Kind: handoff.Failed, Text: err.Error()})
+		return true, err
+	}
+	return true, w.run()
+}
+
+// notes sends every line of the log to the supervisor as one message, stacks and
+// all; what it cannot send goes to standard error.
+type notes struct{ line *handoff.Conn }
+
+func (n notes) Write(p []byte) (int, error) {
+	m := handoff.Message{Kind: handoff.NoteMsg, Level: "warn", Text: strings.TrimSuffix(string(p), "\n")}
+	if strings.HasPrefix(m.Text, panicPrefix) {
+		m.Level = "error"
+	}
+	if n.line.Send(m) != nil {
+		os.Stderr.Write(p)
+	}
+	return len(p), nil
+}
+
+func (s *Server) newWorker(h *handoff.Handoff, line *handoff.Conn) (*worker, error) {
+	v := s.settings()
+	if err := override(&v, h.Settings); err != nil {
+		return nil, err
+	}
+	board, err := handoff.OpenBoard(h.Scoreboard)
+	if err != nil {
+		return nil, err
+	}
+	format, err := accesslog.Compile(v.AccessLogFormat)
+	if err != nil {
+		return nil, err
+	}
+	w := &worker{hand: h, line: line, over: make(chan error, 1)}
+	w.access = accesslog.New(h.AccessLog, format, accesslog.Worker{Slot: h.Slot, Generation: h.Generation, PID: os.Getpid()}, handoff.Now())
+	config := eventloop.Config{
+		Board: board, Access: w.access, MaxProcs: h.Procs, Siblings: max(h.Workers-1, 0), PassIdle: w.passIdle,
+		Slow: func(text string) { line.Send(handoff.Message{Kind: handoff.NoteMsg, Level: "warn", Text: text}) },
+	}
+	if h.Dev {
+		w.develop(&config, v.Mount)
+	}
+	if w.instance, err = newInstance(s, v, config); err != nil {
+		return nil, err
+	}
+	for i := range h.Listeners {
+		ls, err := inherited(&h.Listeners[i], &v)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := w.loop.Listen(ls); err != nil {
+			return nil, err
+		}
+		unix.Close(ls.FD)
+	}
+	return w, nil
+}
+
+// develop puts the live reload of the browser in.
+func (w *worker) develop(config *eventloop.Config, mount string) {
+	w.hub = dev.NewHub(w.hand.Generation, mount)
+	config.Intercept = func(x *eventloop.Exchange) bool { return w.hub.Intercept(x.Head, x) }
+	config.Rewrite = func(x *eventloop.Exchange, h *cgi.AnswerHead) eventloop.Rewriter {
+		if p := w.hub.Rewrite(x.Head, h); p != nil {
+			return p
+		}
+		return nil
+	}
+}
+
+// run serves until the worker has left.
+func (w *worker) run() error {
+	defer w.end()
+	w.hook("post_worker_init", func() {
+		if f := w.hooks.PostWorkerInit; f != nil {
+			f(Self())
+		}
+	})
+	if err := w.loop.Start(); err != nil {
+		w.line.Send(handoff.Message{Kind: handoff.Failed, Text: err.Error()})
+		return err
+	}
+	w.loop.Board().SetState(handoff.Serving)
+	if err := w.line.Send(handoff.Message{Kind: handoff.Ready, Version: handoff.Version, Settings: &w.settings}); err != nil {
+		return fmt.Errorf("server: the supervisor is gone: %w", err)
+	}
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGQUIT, unix.SIGINT)
+	defer signal.Stop(signals)
+	go w.listen()
+	for {
+		select {
+		case err := <-w.over:
+			return err
+		case sig := <-signals:
+			m := handoff.Message{Kind: handoff.Drain, Reason: sig.String()}
+			if sig == unix.SIGINT {
+				m.Kind = handoff.Stop
+			}
+			w.obey(m, nil)
+		}
+	}
+}
+
+// end is the last thing a worker does.
+func (w *worker) end() {
+	w.hook("worker_exit", func() {
+		if f := w.hooks.WorkerExit; f != nil {
+			f(Self(), w.reason)
+		}
+	})
+	w.access.Flush()
+	if w.hub != nil {
+		w.hub.Close()
+	}
+}
+
+// listen obeys the supervisor until one of the two is gone.
+func (w *worker) listen() {
+	for {
+		m, fds, err := w.line.Receive()
+		switch {
+		case err == nil:
+			w.obey(m, fds)
+		case errors.Is(err, handoff.ErrPacket):
+			w.log.Printf("%v", err)
+		default:
+			if errors.Is(err, io.EOF) {
+				w.leave(handoff.Message{Kind: handoff.Drain, Queue: true, Reason: "the supervisor is gone"})
+			}
+			return
+		}
+	}
+}
+
+// obey does what a message asks for.
+func (w *worker) obey(m handoff.Message, fds []int) {
+	switch m.Kind {
+	case handoff.Drain, handoff.Stop:
+		w.leave(m)
+	case handoff.Pause:
+		w.loop.Board().SetState(handoff.Pausing)
+		w.loop.AcceptOff()
+	case handoff.Reopen:
+		fds = w.reopen(fds)
+	case handoff.Adopt:
+		if len(fds) > 0 {
+			if err := w.loop.Adopt(fds[0], m.Listener, eventloop.Protocols[m.Protocol], m.Queue); err != nil {
+				w.log.Printf("%v", err)
+			}
+			fds = fds[1:]
+		}
+	case handoff.Dump:
+		if m.Reason != "" && w.hooks.WorkerAbort != nil {
+			w.hook("worker_abort", func() { w.hooks.WorkerAbort(Self()) })
+		}
+		fds = w.report(m, fds, func(f *os.File) error { return writeStacks(f) })
+	case handoff.Profile:
+		fds = w.report(m, fds, func(f *os.File) error { return writeProfile(f, m.Seconds) })
+	case handoff.Reload:
+		if w.hub != nil {
+			if err := w.hub.Tell(m.Text); err != nil {
+				w.log.Printf("%v", err)
+			}
+		}
+	}
+	handoff.CloseFDs(fds)
+}
+
+// reopen takes the new descriptor of the access log. Lines for the error log go to
+// standard error, which the supervisor follows by itself.
+func (w *worker) reopen(fds []int) []int {
+	if len(fds) > 0 && w.access.Enabled() {
+		w.access.Reopen(fds[0])
+		return fds[1:]
+	}
+	return fds
+}
+
+// passIdle gives an idle kept connection to the supervisor.
+func (w *worker) passIdle(fd, listener int, p cgi.Protocol) bool {
+	m := handoff.Message{Kind: handoff.Passed, Listener: listener, Protocol: p.String()}
+	err := w.line.Send(m, fd)
+	for i := 0; i < 200 && errors.Is(err, unix.ETOOMANYREFS); i++ {
+		time.Sleep(5 * time.Millisecond) // as many as a user may have are under way
+		err = w.line.Send(m, fd)
+	}
+	if err != nil {
+		return false
+	}
+	unix.Close(fd)
+	return true
+}
+
+// leave begins to leave, once: it drains, and cancels what is still in flight when
+// the grace is over. A later stop makes it short.
+func (w *worker) leave(m handoff.Message) {
+	grace := time.Duration(m.Grace)
+	if grace <= 0 {
+		grace = time.Duration(w.settings.GracefulTimeout)
+		if m.Kind == handoff.Stop {
+			grace = time.Second
+		}
+	}
+	if m.Kind == handoff.Stop {
+		w.hook("worker_int", func() {
+			if f := w.hooks.WorkerInt; f != nil {
+				f(Self())
+			}
+		})
+		w.cut(grace)
+	}
+	w.leaving.Do(func() {
+		w.reason = m.Reason
+		w.loop.Board().SetState(handoff.Leaving)
+		w.line.Send(handoff.Message{Kind: handoff.Draining})
+		drainStarts()
+		go func() { w.over <- w.depart(grace, eventloop.DrainOptions{Queue: m.Queue, Pass: m.Pass}) }()
+	})
+}
+
+// cut has a drain that is under way end within d.
+func (w *worker) cut(d time.Duration) {
+	time.AfterFunc(d, func() {
+		w.loop.Cancel()
+		time.AfterFunc(lastWords, func() { w.close() })
+	})
+}
+
+// lastWords is the time that cancelled requests have to answer.
+const lastWords = 500 * time.Millisecond
+
+// depart drains the worker.
+func (w *worker) depart(grace time.Duration, o eventloop.DrainOptions) error {
+	ctx := context.Background()
+	if grace > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, grace)
+		defer cancel()
+	}
+	err := w.instance.leave(ctx, o)
+	if err == nil {
+		return nil
+	}
+	w.loop.Cancel()
+	last, cancel := context.WithTimeout(context.Background(), lastWords)
+	defer cancel()
+	if w.instance.leave(last, o) == nil {
+		return nil
+	}
+	w.close()
+	return fmt.Errorf("server: requests were still in flight after %v", grace)
+}
