@@ -1,0 +1,218 @@
+/* threads.c is how the threads of Python wait: in epoll, without the GIL.
+ *
+ *   waiting --epoll_wait--> appd_turn --> inside the application --> waiting
+ *      GIL released           (Go)          GIL held, "busy"
+ *
+ * The thread that completed a request serves it. While every thread is inside the
+ * application for more than 2 ms, the mover, a thread of C that never takes the
+ * GIL, moves bytes in their place; it starts and accepts nothing.
+ */
+#include "python.h"
+#include "shim.h"
+#include "_cgo_export.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { BATCH = 16, TICK_NS = 2000000, QUIET_TICKS = 50, SLOW_TURNS = 1000 };
+
+_Atomic int32_t appd_queue, appd_unsettled;
+static int epoll_fd = -1, wake_fd = -1, thread_count = 1;
+static _Atomic int busy, leaving, parked;
+static _Atomic unsigned started; /* requests that began, ever */
+static _Atomic bool accepting_stopped;
+static _Atomic int slow; /* turns to go one event at a time: requests take long here */
+static pthread_mutex_t accept_lock = PTHREAD_MUTEX_INITIALIZER;
+static int park_fd = -1;
+
+static void poke(int fd) {
+	uint64_t one = 1;
+	while (write(fd, &one, sizeof one) < 0 && errno == EINTR)
+		;
+}
+
+void appd_wake(void) { poke(wake_fd); }
+
+void appd_end(void) {
+	leaving = 1;
+	poke(wake_fd);
+	poke(park_fd);
+}
+
+/* enter and leave count the threads inside the application. */
+static void enter(void) {
+	atomic_fetch_add(&busy, 1);
+	atomic_fetch_add_explicit(&started, 1, memory_order_relaxed);
+	if (atomic_load(&parked) && atomic_exchange(&parked, 0))
+		poke(park_fd);
+}
+
+static void leave(void) {
+	atomic_fetch_sub(&busy, 1);
+	if (!atomic_load(&accepting_stopped))
+		return;
+	pthread_mutex_lock(&accept_lock);
+	if (accepting_stopped) {
+		accepting_stopped = false;
+		appd_accept(1);
+	}
+	pthread_mutex_unlock(&accept_lock);
+}
+
+/* all_busy: nobody but the mover could take a request. */
+static bool all_busy(void) { return atomic_load(&busy) >= thread_count; }
+
+static void move(void) {
+	slow = SLOW_TURNS;
+	pthread_mutex_lock(&accept_lock);
+	if (all_busy() && !accepting_stopped) {
+		accepting_stopped = true;
+		appd_accept(0);
+	}
+	pthread_mutex_unlock(&accept_lock);
+	while (all_busy() && !leaving)
+		appd_move(TICK_NS / 1000000);
+	if (appd_queue > 0)
+		poke(wake_fd);
+}
+
+/* mover watches the threads at every tick, and sleeps after a quiet moment until
+ * the next request begins. */
+static void *mover(void *unused) {
+	unsigned before = 0, quiet = 0;
+	struct timespec tick = {.tv_nsec = TICK_NS};
+	while (!leaving) {
+		nanosleep(&tick, NULL);
+		unsigned now = started;
+		if (all_busy() && now == before)
+			move();
+		quiet = now == before && busy == 0 ? quiet + 1 : 0;
+		before = now;
+		if (quiet < QUIET_TICKS)
+			continue;
+		quiet = 0;
+		parked = 1;
+		uint64_t n;
+		if (busy == 0 && started == now && read(park_fd, &n, sizeof n) < 0 && errno != EINTR)
+			break;
+		parked = 0;
+	}
+	return NULL;
+}
+
+/* threads_setup starts the mover; epoll is the loop's descriptor. */
+int threads_setup(int epoll, int threads) {
+	struct epoll_event e = {.events = EPOLLIN | EPOLLET};
+	epoll_fd = epoll;
+	thread_count = threads;
+	wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	park_fd = eventfd(0, EFD_CLOEXEC);
+	e.data.u64 = (uint64_t)(uint32_t)-2 << 32 | (uint32_t)wake_fd; /* no event of the loop's */
+	if (wake_fd < 0 || park_fd < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, wake_fd, &e) < 0)
+		return -1;
+	sigset_t all, old;
+	pthread_t id;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals belong to Python's threads */
+	int bad = pthread_create(&id, NULL, mover, NULL);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (bad)
+		return -1;
+	pthread_detach(id);
+	return 0;
+}
+
+bool threads_leaving(void) { return leaving; }
+
+/* threads_close closes what a forked child shares with its parent. */
+void threads_close(void) {
+	close(wake_fd);
+	close(park_fd);
+	leaving = 1;
+}
+
+/* wait_events waits without the GIL; -1 means that a signal handler raised. */
+static int wait_events(struct epoll_event *e, int max, PyThreadState **ts) {
+	for (;;) {
+		int n = epoll_wait(epoll_fd, e, max, appd_unsettled ? 0 : -1);
+		if (n == 0)
+			sched_yield(); /* the front that has just connected goes on to write, perhaps on this processor */
+		if (n >= 0)
+			return n;
+		if (errno != EINTR)
+			return -1;
+		PyEval_RestoreThread(*ts);
+		int bad = PyErr_CheckSignals();
+		*ts = PyEval_SaveThread();
+		if (bad)
+			return -1;
+		if (leaving)
+			return 0;
+	}
+}
+
+/* threads_run is run(): it serves on the calling thread until the worker leaves. */
+PyObject *threads_run(PyObject *self, PyObject *unused) {
+	struct epoll_event e[BATCH];
+	struct exchange *x = exchange_take();
+	if (!x)
+		return NULL;
+	int n = 0;
+	PyThreadState *ts = PyEval_SaveThread();
+	while (!leaving && x) {
+		/* What is harvested is this thread's. Other threads, and where requests take
+		 * long other workers, get what is left in epoll. */
+		int max = thread_count == 1 && (slow == 0 || slow-- == 0) ? BATCH : 1;
+		if ((n = wait_events(e, max, &ts)) < 0)
+			break;
+		int have = appd_turn(&x->request, e, n);
+		if (appd_queue > 0 && !all_busy() && thread_count > 1)
+			poke(wake_fd);
+		while (have && x) {
+			enter();
+			PyEval_RestoreThread(ts);
+			serve(x);
+			x = exchange_reset(x);
+			bool interrupted = PyErr_CheckSignals() < 0;
+			ts = PyEval_SaveThread();
+			leave();
+			if (interrupted) {
+				n = -1;
+				goto end;
+			}
+			have = x && appd_queue > 0 ? appd_next(&x->request) : 0;
+		}
+	}
+end:
+	poke(wake_fd); /* the next thread leaves too */
+	PyEval_RestoreThread(ts);
+	if (x)
+		Py_DecRef(&x->base);
+	return PyErr_Occurred() ? NULL : none();
+}
+
+/* threads_poll is poll() for an event loop of Python's: an exchange that may start,
+ * or None if there is none. It never blocks. */
+PyObject *threads_poll(PyObject *self, PyObject *unused) {
+	struct exchange *x = exchange_take();
+	if (!x)
+		return NULL;
+	int have = appd_queue > 0 ? appd_next(&x->request) : 0;
+	while (!have && !leaving) {
+		struct epoll_event e;
+		int n = epoll_wait(epoll_fd, &e, 1, 0);
+		if (n < 0 || (n == 0 && !appd_unsettled))
+			break;
+		have = appd_turn(&x->request, &e, n);
+	}
+	if (have)
+		return &x->base;
+	Py_DecRef(&x->base);
+	return none();
+}

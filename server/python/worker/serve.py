@@ -1,0 +1,160 @@
+"""A worker's life: the engine, the application, ready, requests, the end."""
+import faulthandler
+import importlib.machinery
+import importlib.util
+import io
+import json
+import os
+import signal
+import sys
+import sysconfig
+import threading
+
+from appd_worker import hooks, load, log, modules, orders, spew
+
+
+class Refused(Exception):
+    """Why the worker cannot serve; its text goes to whoever asked for it."""
+
+
+def unfit():
+    """Why this interpreter cannot load the engine, or None."""
+    if sys.implementation.name != "cpython" or sys.version_info < (3, 9):
+        return "it needs CPython 3.9 or newer, and this is %s %s" % (sys.implementation.name, sys.version.split()[0])
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return "free-threaded CPython is not supported: use the ordinary build"
+    if "musl" in (sysconfig.get_config_var("SOABI") or "") + (sysconfig.get_config_var("HOST_GNU_TYPE") or ""):
+        return "interpreters on musl are not supported: use one on glibc"
+    return None
+
+
+def load_engine(path, release=None):
+    why = unfit()
+    if why:
+        raise Refused("appd's engine cannot be loaded by %s: %s" % (sys.executable, why))
+    loader = importlib.machinery.ExtensionFileLoader("appd_engine", path)
+    spec = importlib.util.spec_from_loader("appd_engine", loader, origin=path)
+    try:
+        engine = importlib.util.module_from_spec(spec)
+        loader.exec_module(engine)
+    except ImportError as error:
+        raise Refused("appd's engine cannot be loaded: %s" % error) from None
+    if release and engine.version != release:
+        raise Refused("%s is of version %s, and appd of %s: install both from one release" % (path, engine.version, release))
+    sys.modules["appd_engine"] = engine
+    return engine
+
+
+def load_application(info):
+    python = info["python"]
+    if python.get("spew"):
+        spew.install()
+    try:
+        return load.load(python["app"])
+    except (Exception, SystemExit) as error:
+        raise Refused(load.describe(error)) from None
+
+
+def run(handed, info, application=None):
+    """Serves until the worker has to leave; application is set after a preload."""
+    engine = load_engine(info["python"]["engine"], info["python"].get("release"))
+    os.register_at_fork(after_in_child=engine.after_fork)
+    try:
+        settings = json.loads(engine.start(handed))
+    except RuntimeError as error:
+        raise Refused(str(error)) from None
+    engine.set_title("appd: worker %d gen %d [%s]" % (info["slot"], info["generation"], info["name"]))
+    dumps = prepare_dumps(engine)
+    try:
+        calls = hooks.Hooks(info, settings)
+    except (Exception, SystemExit) as error:
+        raise Refused(load.describe(error)) from None
+    calls.post_fork()
+    if application is None:
+        application = load_application(info)
+    signal.signal(signal.SIGTERM, lambda number, frame: engine.drain())
+    signal.signal(signal.SIGQUIT, lambda number, frame: engine.drain())
+    configure(engine, info, settings, application, calls)
+    calls.post_worker_init()
+    seen = modules.files()
+    engine.ready(json.dumps(sorted(seen)))
+    if info.get("dev"):
+        modules.follow(engine, seen)
+    try:
+        serve(engine, info, settings)
+    finally:
+        calls.worker_exit()
+        engine.close()
+        dumps.close()
+
+
+def serve(engine, info, settings):
+    if info["python"].get("worker_class") == "gevent":
+        from appd_worker import gevent_worker
+
+        return gevent_worker.serve(engine)
+    others = [threading.Thread(target=engine.run, name="appd-%d" % i, daemon=True) for i in range(1, settings["threads"])]
+    for thread in others:
+        thread.start()
+    engine.run()
+    for thread in others:
+        thread.join()
+
+
+def prepare_dumps(engine):
+    """Stacks of all threads are written by faulthandler, in a signal handler."""
+    stream = io.FileIO(os.dup(2), "w")
+    os.set_inheritable(stream.fileno(), False)
+    number = signal.SIGRTMAX - 3
+    faulthandler.register(number, file=stream, all_threads=True)
+    engine.dump_to(stream.fileno(), number)
+    return stream
+
+
+def configure(engine, info, settings, application, calls):
+    gevent = info["python"].get("worker_class") == "gevent"
+    wait = None
+    if gevent:
+        from appd_worker import gevent_worker
+
+        wait = gevent_worker.wait
+    engine.configure(
+        application=application,
+        base={
+            "wsgi.version": (1, 0),
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": settings["threads"] > 1 or gevent,
+            "wsgi.multiprocess": info.get("workers", 1) > 1,
+            "wsgi.run_once": False,
+            "wsgi.file_wrapper": FileWrapper,
+            "wsgi.input_terminated": True,
+            "appd.worker_id": info["slot"],
+            "appd.generation": info["generation"],
+        },
+        file_wrapper=FileWrapper if settings["sendfile"] else None,
+        on_error=log.failure,
+        on_note=log.note,
+        on_wait=wait,
+        pre_request=calls.pre_request,
+        post_request=calls.post_request,
+        on_order=orders.Orders(calls).obey,
+    )
+
+
+class FileWrapper:
+    """wsgi.file_wrapper: an iterable over a file that the engine may send by itself."""
+
+    def __init__(self, filelike, blksize=8192):
+        self.filelike = filelike
+        self.blksize = blksize
+        if hasattr(filelike, "close"):
+            self.close = filelike.close
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        data = self.filelike.read(self.blksize)
+        if not data:
+            raise StopIteration
+        return data
