@@ -1,0 +1,346 @@
+// appd.hcl: blocks, attributes, and what is said about names that are neither.
+
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// file decodes one appd.hcl into a Config and collects what is wrong with it.
+type file struct {
+	*loader
+	lines [][]byte
+	ctx   *hcl.EvalContext
+	first map[string]hcl.Range // where each address, hook ... was first written
+}
+
+// readFile decodes the file at c.File.
+func (l *loader) readFile() {
+	src, err := os.ReadFile(l.c.File)
+	if err != nil {
+		l.broken = true
+		l.fault(Origin{}, reason(err, l.c.File), "Name another file with -c, or let `appd init` write one.")
+		return
+	}
+	f := &file{loader: l, lines: bytes.Split(src, []byte("\n")), ctx: evalContext(l.getenv), first: map[string]hcl.Range{}}
+	parsed, diags := hclsyntax.ParseConfig(src, l.c.File, hcl.InitialPos)
+	f.diagnose(diags)
+	if diags.HasErrors() {
+		f.broken = true
+		return // what stands behind a broken line is guesswork
+	}
+	f.top(parsed.Body.(*hclsyntax.Body))
+}
+
+func reason(err error, path string) string {
+	if pe, ok := err.(*os.PathError); ok {
+		return fmt.Sprintf("%s: %v", path, pe.Err)
+	}
+	return err.Error()
+}
+
+// origin is the place of r, with its line.
+func (f *file) origin(r hcl.Range) Origin {
+	o := Origin{Layer: FromFile, Range: r}
+	if n := r.Start.Line; n >= 1 && n <= len(f.lines) {
+		o.Line = strings.TrimRight(string(f.lines[n-1]), "\r")
+	}
+	return o
+}
+
+func (f *file) wrong(r hcl.Range, text, way string) { f.fault(f.origin(r), text, way) }
+
+// diagnose turns what the parser found into faults.
+func (f *file) diagnose(diags hcl.Diagnostics) {
+	for _, d := range diags {
+		r := hcl.Range{Filename: f.c.File, Start: hcl.InitialPos}
+		if d.Subject != nil {
+			r = *d.Subject
+		}
+		f.wrong(r, strings.ToLower(d.Summary[:1])+d.Summary[1:], d.Detail)
+	}
+}
+
+// top decodes the file outside any block, then the blocks.
+func (f *file) top(body *hclsyntax.Body) {
+	f.attributes(body, place{Top, f.c, ""})
+	var apps []*hclsyntax.Block
+	for _, b := range body.Blocks {
+		switch Block(b.Type) {
+		case InApp:
+			if apps = append(apps, b); len(apps) == 1 {
+				f.app(b)
+			} else {
+				f.wrong(b.TypeRange, fmt.Sprintf("there is one app block already, in line %d", apps[0].TypeRange.Start.Line),
+					"One appd runs one application. Write a file for each.")
+			}
+		case InListen:
+			f.listen(b)
+		case InHook:
+			f.hook(b)
+		case InAdmin:
+			f.admin(b)
+		case InNginx:
+			f.nginx(b)
+		default:
+			f.unknownBlock(b, Top)
+		}
+	}
+	if len(apps) == 0 && f.source.App == nil && !f.wrote("app") {
+		f.wrong(hcl.Range{Filename: f.c.File, Start: hcl.InitialPos}, "there is no app block",
+			"Write app { go = \"./cmd/shop\" }, or command, wsgi, fastcgi or exec instead of go.")
+	}
+}
+
+func (f *file) app(b *hclsyntax.Block) {
+	if len(b.Labels) > 0 {
+		f.wrong(b.LabelRanges[0], "app takes no label", fmt.Sprintf("Write app { name = %s }.", quote(b.Labels[0])))
+	}
+	f.appBlock = f.origin(b.TypeRange)
+	f.attributes(b.Body, place{InApp, f.c, ""})
+	f.noBlocks(b.Body, InApp)
+}
+
+func (f *file) listen(b *hclsyntax.Block) {
+	f.tried["listen"] = f.origin(b.TypeRange)
+	label, ok := f.label(b, `listen "unix:/run/app.sock" {}`)
+	if !ok {
+		return
+	}
+	address, err := ParseAddress(label, f.folder())
+	if err != nil {
+		f.wrong(b.LabelRanges[0], err.Error(), "Write unix:PATH, HOST:PORT or fd://N.")
+		return
+	}
+	f.once("listen", address, b.LabelRanges[0])
+	l := f.c.addListener(address, f.origin(b.LabelRanges[0]))
+	f.attributes(b.Body, place{InListen, l, address})
+	f.noBlocks(b.Body, InListen)
+}
+
+func (f *file) hook(b *hclsyntax.Block) {
+	label, ok := f.label(b, `hook "when_ready" { command = ["..."] }`)
+	if !ok {
+		return
+	}
+	if !slices.Contains(HookNames(), label) {
+		f.wrong(b.LabelRanges[0], fmt.Sprintf("there is no hook %q", label), orElse(didYouMean(label, HookNames()), "The hooks are "+orList(HookNames())+"."))
+		return
+	}
+	f.once("hook", label, b.LabelRanges[0])
+	h := &Hook{Name: label}
+	f.c.Hooks = append(f.c.Hooks, h)
+	f.c.origins[h] = f.origin(b.LabelRanges[0])
+	f.c.fill(place{InHook, h, label})
+	f.attributes(b.Body, place{InHook, h, label})
+	f.noBlocks(b.Body, InHook)
+}
+
+func (f *file) admin(b *hclsyntax.Block) {
+	label, ok := f.label(b, `admin "127.0.0.1:9090" {}`)
+	if !ok {
+		return
+	}
+	address, err := ParseAddress(label, f.folder())
+	if err != nil {
+		f.wrong(b.LabelRanges[0], err.Error(), "Write HOST:PORT or unix:PATH.")
+		return
+	}
+	f.once("listen", address, b.LabelRanges[0])
+	a := &Admin{Address: address}
+	f.c.Admin = append(f.c.Admin, a)
+	f.c.origins[a] = f.origin(b.LabelRanges[0])
+	f.c.fill(place{InAdmin, a, address})
+	f.attributes(b.Body, place{InAdmin, a, address})
+	f.noBlocks(b.Body, InAdmin)
+}
+
+func (f *file) nginx(b *hclsyntax.Block) {
+	n := newNginx()
+	f.c.Nginx = append(f.c.Nginx, n)
+	f.c.origins[n] = f.origin(b.TypeRange)
+	f.c.fill(place{InNginx, n, ""})
+	f.attributes(b.Body, place{InNginx, n, ""})
+	for _, inner := range b.Body.Blocks {
+		if Block(inner.Type) != InStatic {
+			f.unknownBlock(inner, InNginx)
+			continue
+		}
+		prefix, ok := f.label(inner, `static "/static/" { root = "/srv/shop/public" }`)
+		if !ok {
+			continue
+		}
+		if !strings.HasPrefix(prefix, "/") {
+			f.wrong(inner.LabelRanges[0], "a static prefix begins with a slash", "Write static \"/"+prefix+"\".")
+		}
+		s := &Static{Prefix: prefix}
+		n.Static = append(n.Static, s)
+		f.c.origins[s] = f.origin(inner.LabelRanges[0])
+		f.c.fill(place{InStatic, s, prefix})
+		f.attributes(inner.Body, place{InStatic, s, prefix})
+		f.noBlocks(inner.Body, InStatic)
+	}
+}
+
+// label is the one label that a block must have.
+func (f *file) label(b *hclsyntax.Block, example string) (string, bool) {
+	switch len(b.Labels) {
+	case 1:
+		return b.Labels[0], true
+	case 0:
+		f.wrong(b.TypeRange, b.Type+" needs a label", "Write "+example+".")
+	default:
+		f.wrong(b.LabelRanges[1], b.Type+" takes one label", "Write a block for each.")
+	}
+	return "", false
+}
+
+// once complains about the second block of the same name.
+func (f *file) once(kind, label string, r hcl.Range) {
+	key := kind + " " + label
+	if first, ok := f.first[key]; ok {
+		f.wrong(r, fmt.Sprintf("%s was written already, in line %d", label, first.Start.Line), "Remove one of the two.")
+		return
+	}
+	f.first[key] = r
+}
+
+// attributes decodes every attribute of a body into the place.
+func (f *file) attributes(body *hclsyntax.Body, p place) {
+	for _, a := range body.Attributes {
+		s := lookup(p.block, a.Name)
+		if s == nil {
+			f.unknown(a, p.block)
+			continue
+		}
+		f.tried[s.field(p.at)] = f.origin(a.Expr.Range())
+		v, diags := a.Expr.Value(f.ctx)
+		if diags.HasErrors() {
+			f.badExpression(a, diags)
+			continue
+		}
+		value, err := s.decode(v)
+		if err == nil {
+			err = s.check(value)
+		}
+		if err != nil {
+			f.wrong(a.Expr.Range(), s.Name+" "+err.Error(), f.wayOut(s))
+			continue
+		}
+		delete(f.tried, s.field(p.at))
+		f.c.set(s.field(p.at), f.relative(s, value, f.folder()), f.origin(a.Expr.Range()))
+	}
+}
+
+// folder is where relative paths in the file start.
+func (f *file) folder() string { return filepath.Dir(absolute(f.c.File, f.source.Dir)) }
+
+// wayOut is what to do about a wrong value: leave the default, where there is one.
+func (f *file) wayOut(s *Setting) string {
+	switch {
+	case s.Name == "workers":
+		return "Remove the line to get one worker per CPU."
+	case s.OneOf != nil || s.Form == Words || s.Form == Map:
+		return ""
+	}
+	if d := s.defaultText(); d != "" {
+		return "Remove the line to get the default, " + d + "."
+	}
+	return ""
+}
+
+// badExpression explains an expression that has no value. A name without quotes
+// is the usual reason.
+func (f *file) badExpression(a *hclsyntax.Attribute, diags hcl.Diagnostics) {
+	if vars := a.Expr.Variables(); len(vars) > 0 {
+		r := a.Expr.Range()
+		text := string(r.SliceBytes(bytes.Join(f.lines, []byte("\n"))))
+		if !strings.ContainsAny(text, "\"(${[") {
+			f.wrong(r, text+" is not quoted", fmt.Sprintf("Write %s = %q.", a.Name, text))
+			return
+		}
+	}
+	f.diagnose(diags)
+}
+
+// unknown says what an attribute that is no setting was probably meant to be.
+func (f *file) unknown(a *hclsyntax.Attribute, in Block) {
+	r := a.NameRange
+	f.standsFor(a.Name, f.origin(r))
+	for _, b := range []Block{InApp, InNginx, InHook, InAdmin, InListen} {
+		if Block(a.Name) == b && in == Top && (b != InListen || isBlockLike(a)) {
+			f.wrong(r, a.Name+" is a block", fmt.Sprintf("Write %s without the equals sign.", a.Name))
+			return
+		}
+	}
+	if why, way, ok := Foreign(a.Name); ok {
+		f.wrong(r, fmt.Sprintf("%s is not a setting: %s", a.Name, why), way)
+		return
+	}
+	if b, ok := elsewhere(a.Name, in); ok {
+		f.wrong(r, a.Name+" belongs "+b.where(), b.example(a.Name))
+		return
+	}
+	f.wrong(r, fmt.Sprintf("%s is not a setting%s", a.Name, in.suffix()),
+		orElse(didYouMean(a.Name, names(in)), "The manual lists all settings: docs/config.md."))
+}
+
+// standsFor remembers that a wrong name was meant to give the address or the
+// application, so that nobody is told that it is missing.
+func (f *file) standsFor(name string, at Origin) {
+	switch name {
+	case "listen", "bind", "socket", "http", "http_socket", "uwsgi_socket", "fastcgi_socket":
+		f.tried["listen"] = at
+	case "app", "asgi", "module", "wsgi_app", "wsgi_file":
+		f.tried["app"] = at
+	}
+}
+
+func isBlockLike(a *hclsyntax.Attribute) bool {
+	_, ok := a.Expr.(*hclsyntax.ObjectConsExpr)
+	return ok
+}
+
+func (f *file) unknownBlock(b *hclsyntax.Block, in Block) {
+	if lookup(in, b.Type) != nil {
+		f.wrong(b.TypeRange, b.Type+" is a setting, not a block", "Write "+b.Type+" = ...")
+		return
+	}
+	blocks := []string{"app", "listen", "hook", "admin", "nginx"}
+	if in == InNginx {
+		blocks = []string{"static"}
+	}
+	if in == Top && b.Type == string(InStatic) {
+		f.wrong(b.TypeRange, "static belongs into the nginx block", "Write nginx { static ... }.")
+		return
+	}
+	if why, way, ok := Foreign(b.Type); ok {
+		f.wrong(b.TypeRange, fmt.Sprintf("%s is not a block: %s", b.Type, why), way)
+		return
+	}
+	f.wrong(b.TypeRange, fmt.Sprintf("%s is not a block%s", b.Type, in.suffix()),
+		orElse(didYouMean(b.Type, blocks), "The blocks are "+orList(blocks)+"."))
+}
+
+// noBlocks complains about every block inside a block that holds none.
+func (f *file) noBlocks(body *hclsyntax.Body, in Block) {
+	for _, b := range body.Blocks {
+		if slices.Contains([]Block{InApp, InListen, InHook, InAdmin, InNginx}, Block(b.Type)) {
+			f.wrong(b.TypeRange, fmt.Sprintf("%s does not stand inside %s", b.Type, in), "Move it out of the braces.")
+			continue
+		}
+		if lookup(in, b.Type) != nil {
+			f.wrong(b.TypeRange, b.Type+" is a setting, not a block", "Write "+b.Type+" = ...")
+			continue
+		}
+		f.wrong(b.TypeRange, fmt.Sprintf("%s takes no blocks", in), "")
+	}
+}
