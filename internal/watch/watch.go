@@ -1,0 +1,254 @@
+// The watcher's loop: hints in, one change a burst out.
+
+package watch
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/bmatcuk/doublestar/v4"
+	"github.com/fsnotify/fsnotify"
+	"github.com/hashicorp/go-hclog"
+)
+
+// How long a burst may last.
+const (
+	quietFor  = 100 * time.Millisecond // without an event: the burst is over
+	burstMax  = 2 * time.Second        // from its first event: it counts as over
+	pollEvery = 500 * time.Millisecond
+)
+
+// Engine says how changes are noticed.
+type Engine string
+
+// The engines.
+const (
+	Auto    Engine = "auto"    // inotify, and polling where that cannot work
+	Inotify Engine = "inotify" // as auto, without looking at the file system first
+	Poll    Engine = "poll"    // look every half second
+)
+
+// Tree is a folder whose files count, with all its folders that are not pruned.
+type Tree struct {
+	Dir   string                 // absolute
+	Match func(path string) bool // which files count: GoSource, PythonSource
+	Prune []string               // absolute folders that hold no source, such as build output
+}
+
+// Watcher watches trees, extra files and loaded modules. Its fields are set
+// before Run.
+type Watcher struct {
+	Trees []Tree
+
+	// Extra are files, folders and globs with ** that count besides, absolute;
+	// they need not exist yet. Ignore rules of git do not apply to them.
+	Extra []string
+
+	// Browser are globs, absolute, of files that the application reads by itself:
+	// a change of only such files is for the browser, not for the application.
+	Browser []string
+
+	Engine Engine
+	Log    hclog.Logger // nil: silent
+
+	// Changed is called once a burst, from Run.
+	Changed func(Change)
+
+	open func() (*fsnotify.Watcher, error) // fsnotify.NewWatcher, but in tests
+
+	// owned by Run
+	modules map[string]bool
+	extra   []string
+	links   map[string]bool // symbolic links on the way to what is watched
+	last    survey
+	notify  *fsnotify.Watcher // nil while polling
+	added   map[string]uint64 // what notify watches: path and inode
+	inbox   chan []string
+}
+
+// Change is one burst of changes.
+type Change struct {
+	Paths   []string // absolute, sorted, at least one
+	Browser bool     // all of them match Watcher.Browser
+}
+
+// New returns w ready to Run; the zero fields have their defaults.
+func New(w Watcher) *Watcher {
+	if w.Log == nil {
+		w.Log = hclog.NewNullLogger()
+	}
+	if w.open == nil {
+		w.open = fsnotify.NewWatcher
+	}
+	w.modules, w.links, w.added = map[string]bool{}, map[string]bool{}, map[string]uint64{}
+	w.inbox = make(chan []string, 16)
+	for _, p := range slices.Concat(w.Extra, w.Browser) {
+		if isDir(p) {
+			p = filepath.Join(p, "**")
+		}
+		w.extra = append(w.extra, filepath.Clean(p))
+	}
+	return &w
+}
+
+// Modules adds files that the application loaded. It may be called at any time,
+// from any goroutine, until ctx of Run ends.
+func (w *Watcher) Modules(ctx context.Context, files []string) {
+	select {
+	case w.inbox <- files:
+	case <-ctx.Done():
+	}
+}
+
+// Begin makes the first survey: what changes after its return is a change. It is
+// called before anything is built from the source, and before Run.
+func (w *Watcher) Begin() {
+	w.choose()
+	w.last = w.settle(survey{})
+}
+
+// Run watches until ctx ends.
+func (w *Watcher) Run(ctx context.Context) {
+	defer w.close()
+
+	var quiet, limit, tick <-chan time.Time // nil: nothing pending
+	for {
+		var events chan fsnotify.Event
+		var faults chan error
+		if w.notify != nil {
+			events, faults, tick = w.notify.Events, w.notify.Errors, nil
+		} else if tick == nil {
+			tick = time.After(pollEvery)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case files := <-w.inbox:
+			w.learn(files)
+		case e := <-events:
+			if w.matters(e) {
+				quiet = time.After(quietFor)
+				if limit == nil {
+					limit = time.After(burstMax)
+				}
+			}
+		case err := <-faults:
+			w.Log.Warn("events of the file system were lost, looking at everything", "error", err)
+			quiet = time.After(quietFor)
+		case <-tick:
+			tick = nil
+			w.compare()
+		case <-quiet:
+			quiet, limit = nil, nil
+			w.compare()
+		case <-limit:
+			quiet, limit = nil, nil
+			w.compare()
+		}
+	}
+}
+
+// compare makes a new survey and reports what is different.
+func (w *Watcher) compare() {
+	now := w.settle(w.last)
+	paths := changes(w.last, now)
+	w.last = now
+	if len(paths) > 0 {
+		w.Changed(Change{Paths: paths, Browser: !slices.ContainsFunc(paths, func(p string) bool { return !w.browserOnly(p) })})
+	}
+}
+
+// learn takes modules in without reporting them as a change.
+func (w *Watcher) learn(files []string) {
+	fresh := false
+	for _, f := range files {
+		if !w.modules[f] && filepath.IsAbs(f) {
+			w.modules[f], fresh = true, true
+		}
+	}
+	if !fresh {
+		return
+	}
+	now := w.settle(w.last)
+	for path, s := range now.files {
+		if _, known := w.last.files[path]; !known && w.modules[path] {
+			w.last.files[path] = s
+		}
+	}
+	w.last.dirs, w.last.open = now.dirs, now.open
+}
+
+// settle surveys until every directory found was watched before it was looked
+// at, so that nothing written in between is missed. Files that are as in cache
+// are not read again.
+func (w *Watcher) settle(cache survey) survey {
+	for {
+		now := w.survey(cache)
+		if w.notify == nil || !w.watchDirs(now.dirs) {
+			return now
+		}
+		cache = now
+	}
+}
+
+// watchDirs brings the watches in line with dirs and says whether any was added.
+func (w *Watcher) watchDirs(dirs map[string]uint64) (added bool) {
+	for path, inode := range w.added {
+		if now, wanted := dirs[path]; !wanted || now != inode {
+			w.notify.Remove(path) // gone already, when the folder was deleted
+			delete(w.added, path)
+		}
+	}
+	for path, inode := range dirs {
+		if _, done := w.added[path]; done {
+			continue
+		}
+		if err := w.notify.Add(path); errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
+			w.poll(err)
+			return true
+		}
+		w.added[path], added = inode, true
+	}
+	return added
+}
+
+// matters says whether an event can mean a change.
+func (w *Watcher) matters(e fsnotify.Event) bool {
+	if e.Op == fsnotify.Chmod {
+		return false
+	}
+	name := filepath.Base(e.Name)
+	if dropping(name) {
+		return false
+	}
+	if _, watched := w.added[e.Name]; watched || w.links[e.Name] || name == ".gitignore" {
+		return true
+	}
+	if _, known := w.last.files[e.Name]; known || w.last.open[filepath.Dir(e.Name)] {
+		return true
+	}
+	for _, t := range w.Trees {
+		if t.Match(e.Name) {
+			return true
+		}
+	}
+	for _, p := range w.extra {
+		if doublestar.PathMatchUnvalidated(p, e.Name) {
+			return true
+		}
+	}
+	info, err := os.Lstat(e.Name)
+	return err == nil && (info.IsDir() && !pruned(e.Name, name) || info.Mode()&fs.ModeSymlink != 0)
+}
+
+// browserOnly says whether the application reads path by itself.
+func (w *Watcher) browserOnly(path string) bool {
+	return slices.ContainsFunc(w.Browser, func(p string) bool { return doublestar.PathMatchUnvalidated(p, path) })
+}
