@@ -1,0 +1,308 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/appd-server/appd/internal/handoff"
+)
+
+const ms = time.Millisecond
+
+// fakeProcess is a worker process without a process: behave says what it does with
+// what it is told.
+type fakeProcess struct {
+	world *fakeWorld
+	pid   int
+	order order
+
+	mu     sync.Mutex
+	hear   func(handoff.Message, []int)
+	told   []string // kinds of messages and signals, in order
+	board  *handoff.Snapshot
+	output []string
+
+	ended chan exit
+	once  sync.Once
+}
+
+func (p *fakeProcess) PID() int { return p.pid }
+func (p *fakeProcess) Attend(hear func(handoff.Message, []int)) {
+	p.hear = hear
+	go p.world.behave(p, "start")
+}
+func (p *fakeProcess) Send(m handoff.Message, _ ...int) {
+	p.tell(string(m.Kind))
+	go p.world.behave(p, string(m.Kind))
+}
+func (p *fakeProcess) Signal(sig syscall.Signal) {
+	p.tell(sig.String())
+	go p.world.behave(p, sig.String())
+}
+func (p *fakeProcess) Kill(sig syscall.Signal) {
+	p.tell("kill")
+	p.end(exit{code: -1, signal: sig})
+}
+func (p *fakeProcess) Dump(reason string, done func([]byte, error)) {
+	p.tell("dump")
+	go func() {
+		if p.world.noDump {
+			time.Sleep(dumpTime)
+			done(nil, errors.New("no answer"))
+			return
+		}
+		time.Sleep(10 * ms)
+		done([]byte("goroutine 1"), nil)
+	}()
+}
+func (p *fakeProcess) Profile(seconds int, done func([]byte, error)) { done([]byte("profile"), nil) }
+func (p *fakeProcess) Look(s *handoff.Snapshot, _ int64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.board == nil {
+		return false
+	}
+	*s = *p.board
+	s.InFlight = slices.Clone(p.board.InFlight)
+	for i := range s.InFlight {
+		s.InFlight[i].Used = time.Duration(handoff.Now() - s.InFlight[i].Start)
+	}
+	p.world.set(func() {
+		if !p.world.silent[p.pid] {
+			s.Beat = handoff.Now()
+		}
+	})
+	s.Opened = true
+	return true
+}
+func (p *fakeProcess) Output() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.output
+}
+func (p *fakeProcess) Wait() exit { return <-p.ended }
+func (p *fakeProcess) Bereave()   {}
+func (p *fakeProcess) Close()     {}
+
+func (p *fakeProcess) tell(what string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.told = append(p.told, what)
+}
+
+func (p *fakeProcess) end(e exit) { p.once.Do(func() { p.ended <- e }) }
+
+// say sends a message up.
+func (p *fakeProcess) say(m handoff.Message) { p.hear(m, nil) }
+
+func (p *fakeProcess) ready() {
+	p.say(handoff.Message{Kind: handoff.Ready, Version: handoff.Version, Settings: p.world.settings})
+}
+
+// heard is all that it was told.
+func (p *fakeProcess) heard() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.told)
+}
+
+// wasTold says whether a message or signal came.
+func (p *fakeProcess) wasTold(what string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Contains(p.told, what)
+}
+
+// fakeWorld is everything around the loop.
+type fakeWorld struct {
+	t        *testing.T
+	s        *Supervisor
+	begun    time.Time
+	behave   func(p *fakeProcess, what string)
+	prepare  func(g *generation) error
+	noDump   bool
+	settings *handoff.Settings
+	queue    int
+
+	mu      sync.Mutex
+	procs   []*fakeProcess
+	starts  []time.Duration
+	events  []string
+	silent  map[int]bool
+	stopped map[int]bool
+	memory  map[int]int64
+	states  []string // told to the service manager
+	hooks   []string
+	err     error
+	over    bool
+}
+
+// obedient is a worker that does what it is told, after a while.
+func obedient(p *fakeProcess, what string) {
+	switch what {
+	case "start":
+		time.Sleep(50 * ms)
+		p.mu.Lock()
+		p.board = &handoff.Snapshot{}
+		p.mu.Unlock()
+		p.ready()
+	case "drain", "stop", "terminated":
+		time.Sleep(20 * ms)
+		p.end(exit{})
+	}
+}
+
+// inWorld runs f beside a supervisor in a bubble of virtual time, then stops the
+// supervisor and waits for everything.
+func inWorld(t *testing.T, cfg Config, w *fakeWorld, f func()) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w.t, w.begun = t, time.Now()
+		w.silent, w.stopped, w.memory = map[int]bool{}, map[int]bool{}, map[int]int64{}
+		if w.behave == nil {
+			w.behave = obedient
+		}
+		if cfg.App.Command == nil {
+			cfg.App = App{Name: "test", Kind: KindGo, Command: []string{"app"}, Umask: -1, ReadyAfter: cfg.App.ReadyAfter}
+		}
+		cfg.OnEvent = func(e Event) {
+			w.events = append(w.events, fmt.Sprintf("%d/%d %s>%s %s", e.Slot, e.Generation, e.From, e.To, e.Reason))
+		}
+		s, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.s = s
+		s.sys = w.system()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			w.err = s.Run(context.Background())
+			w.over = true
+		}()
+		synctest.Wait()
+		f()
+		if !w.over {
+			s.Stop(context.Background(), false)
+		}
+		<-done
+	})
+}
+
+func (w *fakeWorld) system() system {
+	return system{
+		launch: func(_ context.Context, o order) (process, error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.starts = append(w.starts, time.Since(w.begun))
+			p := &fakeProcess{world: w, pid: 100 + len(w.procs), order: o, ended: make(chan exit, 1), output: []string{"last words"}}
+			w.procs = append(w.procs, p)
+			return p, nil
+		},
+		prepare: func(_ context.Context, g *generation) error {
+			if w.prepare != nil {
+				return w.prepare(g)
+			}
+			return nil
+		},
+		retire: func(*generation) {},
+		bind: func(spec Listener, _ bool) (*listener, error) {
+			if spec.Worker.Address == "taken" {
+				return nil, &InUseError{What: "address", Path: "taken"}
+			}
+			return &listener{address: spec.Worker.Address, spec: spec, fd: -1}, nil
+		},
+		depth: func(*listener) (n, limit int) {
+			w.set(func() { n = w.queue })
+			return n, 100
+		},
+		hook: func(_ context.Context, hooks []Hook, on HookPoint, _ time.Duration, _ ...string) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.hooks = append(w.hooks, string(on))
+			for _, h := range hooks {
+				if h.On == on {
+					return errors.New("hook says no")
+				}
+			}
+			return nil
+		},
+		memory: func(pid int, _ bool) (n int64) {
+			w.set(func() { n = w.memory[pid] })
+			return n
+		},
+		cpu: func(int) time.Duration { return 0 },
+		stopped: func(pid int) (yes bool) {
+			w.set(func() { yes = w.stopped[pid] })
+			return yes
+		},
+		notify: func(state string) { w.set(func() { w.states = append(w.states, state) }) },
+		reap:   func() {},
+		close:  func() {},
+	}
+}
+
+// last is the youngest process.
+func (w *fakeWorld) last() *fakeProcess {
+	all := w.all()
+	return all[len(all)-1]
+}
+
+// set changes what others read.
+func (w *fakeWorld) set(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f()
+}
+
+// notified is what the service manager was told.
+func (w *fakeWorld) notified() (list []string) {
+	w.set(func() { list = slices.Clone(w.states) })
+	return list
+}
+
+// all processes so far.
+func (w *fakeWorld) all() []*fakeProcess {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.procs)
+}
+
+// started is when each was started.
+func (w *fakeWorld) started() []time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.starts)
+}
+
+// after waits in virtual time.
+func (w *fakeWorld) after(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// states of the workers, in order of their slots.
+func (w *fakeWorld) workers() (list []string) {
+	snap, err := w.s.Status(context.Background())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, k := range snap.Workers {
+		list = append(list, fmt.Sprintf("%d/%d %s", k.Slot, k.Generation, k.State))
+	}
+	return list
+}
+
+func (w *fakeWorld) want(states ...string) {
+	w.t.Helper()
+	if got := w.workers(); !slices.Equal(got, states) {
+		w.t.Errorf("after %v: workers %q, want %q", time.Since(w.begun), got, states)
+	}
+}

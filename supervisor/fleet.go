@@ -1,0 +1,257 @@
+// The workers as a whole: who has which slot, who succeeds whom, who adopts.
+
+package supervisor
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/appd-server/appd/internal/handoff"
+)
+
+// spawn makes a worker for slot. It starts at once.
+func (s *Supervisor) spawn(slot int, gen *generation, cause Reason) *worker {
+	w := &worker{s: s, gen: gen, slot: slot, cause: cause, state: waiting, since: time.Now()}
+	s.workers = append(s.workers, w)
+	s.after(message{worker: w, event: evTimer})
+	return w
+}
+
+// succeed starts the replacement of w, unless there is one already.
+func (s *Supervisor) succeed(w *worker) *worker {
+	if younger := s.younger(w); younger != nil {
+		return younger
+	}
+	if !s.alive() || w.slot >= s.wanted {
+		return nil
+	}
+	return s.spawn(w.slot, w.gen, w.reason)
+}
+
+// younger is a worker that came after w for the same slot and is to stay.
+func (s *Supervisor) younger(w *worker) *worker {
+	seen := false
+	for _, o := range s.workers {
+		if seen && o.slot == w.slot && o.staying() {
+			return o
+		}
+		seen = seen || o == w
+	}
+	return nil
+}
+
+func (w *worker) staying() bool { return w.state != draining && w.state != gone }
+
+// alive says that workers are wanted at all.
+func (s *Supervisor) alive() bool { return s.booted && s.stopping != leaving }
+
+// wants says whether the slot of w, whose process has ended, wants another one
+// from it.
+func (s *Supervisor) wants(w *worker) bool {
+	if !s.alive() || w.slot >= s.wanted || w.state == draining {
+		return false
+	}
+	if r := s.reloading; r != nil && w.gen == r.gen {
+		return false // the reload is refused
+	}
+	return s.younger(w) == nil
+}
+
+// settled follows up on a worker that has become ready.
+func (s *Supervisor) settled(w *worker) {
+	for _, o := range s.workers {
+		if o == w {
+			break
+		}
+		if o.slot == w.slot && o.staying() {
+			s.after(message{worker: o, event: evDrain, reason: w.cause})
+		}
+	}
+	if s.recycling == w {
+		s.recycling = nil
+	}
+	if !s.booted {
+		s.firstReady()
+	}
+	if r := s.reloading; r != nil && r.newcomer == w {
+		s.advance()
+	}
+	s.upgradeStep()
+}
+
+// lost follows up on a worker that is gone.
+func (s *Supervisor) lost(w *worker, e exit) {
+	for i, o := range s.workers {
+		if o == w {
+			s.workers = append(s.workers[:i:i], s.workers[i+1:]...)
+			break
+		}
+	}
+	if s.recycling == w {
+		s.recycling = nil
+	}
+	s.bid(w)
+	unready := !w.wasReady && w.death != nil && s.stopping != leaving
+	switch r := s.reloading; {
+	case r != nil && w.gen == r.gen && w.death != nil && w.death.unasked():
+		s.refuse(w.bootError())
+	case unready && !s.booted && w.gen == s.standIn:
+		s.fail(w.bootError())
+	case unready && !s.booted:
+		s.cannotBoot(w.bootError())
+	default:
+		s.balance()
+	}
+	s.retire()
+}
+
+// bootError says why a worker did not become ready.
+func (w *worker) bootError() *BootError {
+	e := &BootError{Reason: w.death.describe(), Output: w.death.Output}
+	if w.why != "" {
+		lines := lines(w.why)
+		e.Reason = lines[len(lines)-1]
+		if len(lines) > 1 {
+			e.Output = lines
+		}
+	}
+	return e
+}
+
+// balance gives each slot a worker and sends those away that have none. A reload
+// does this by itself.
+func (s *Supervisor) balance() {
+	if !s.alive() || s.reloading != nil {
+		return
+	}
+	taken := make([]bool, s.wanted)
+	for _, w := range s.workers {
+		switch {
+		case !w.staying():
+		case w.slot < s.wanted:
+			taken[w.slot] = true
+		default:
+			s.after(message{worker: w, event: evDrain, reason: ScaledDown})
+		}
+	}
+	for slot, ok := range taken {
+		if !ok {
+			s.spawn(slot, s.gen, None)
+		}
+	}
+}
+
+// others counts the ready workers besides w that accept.
+func (s *Supervisor) others(w *worker) (n int) {
+	for _, o := range s.workers {
+		if o != w && o.state == ready && !o.passive {
+			n++
+		}
+	}
+	return n
+}
+
+// adopter is the worker that takes over an idle connection of w: of those that are
+// to stay the one with the fewest requests in flight.
+func (s *Supervisor) adopter(w *worker) (best *worker) {
+	for _, o := range s.workers {
+		if o == w || o.state != ready || o.passive || o.reason != None || !o.gen.cfg.App.Kind.contract() {
+			continue
+		}
+		if best == nil || o.load() < best.load() {
+			best = o
+		}
+	}
+	return best
+}
+
+// load is how busy a worker was when it was last looked at, and what it adopted since.
+func (w *worker) load() int { return int(w.seen.Gauges[handoff.Open]) + w.adopted }
+
+// adopt hands an idle connection on. Nobody to take it means it is closed.
+func (s *Supervisor) adopt(w *worker, m message) {
+	defer handoff.CloseFDs(m.fds)
+	if len(m.fds) != 1 || m.mail.Listener < 0 || m.mail.Listener >= len(w.gen.listeners) {
+		return
+	}
+	l := w.gen.listeners[m.mail.Listener]
+	if s.successor != nil {
+		s.successor.pass(l, m.mail, m.fds[0])
+		return
+	}
+	if w.state == ready {
+		s.relieve(w, l, m)
+		return
+	}
+	s.handOn(w, l, m.mail, m.fds[0])
+}
+
+// relieve gives a connection with a request that arrives at w, whose threads are all
+// inside the application, to a worker that has a free one; if there is none, w gets
+// it back and keeps it.
+func (s *Supervisor) relieve(w *worker, l *listener, m message) {
+	taker, queue := w, true
+	for _, o := range s.workers {
+		if o != w && o.state == ready && !o.passive && o.reason == None && o.gen.cfg.App.Kind.contract() && o.free() && slices.Contains(o.gen.listeners, l) {
+			taker, queue = o, false
+			break
+		}
+	}
+	i := slices.Index(taker.gen.listeners, l)
+	taker.proc.Send(handoff.Message{Kind: handoff.Adopt, Listener: i, Protocol: m.mail.Protocol, Queue: queue}, m.fds[0])
+}
+
+// free says that a worker could take a request at once, looking at it now.
+func (w *worker) free() bool {
+	var seen handoff.Snapshot
+	return w.proc.Look(&seen, handoff.Now()) && seen.Gauges[handoff.Active] < max(seen.Gauges[handoff.Width], 1)
+}
+
+// handOn gives an idle connection to a worker other than w.
+func (s *Supervisor) handOn(w *worker, l *listener, m handoff.Message, fd int) {
+	o := s.adopter(w)
+	if o == nil {
+		return
+	}
+	if i := slices.Index(o.gen.listeners, l); i >= 0 {
+		o.adopted++
+		o.proc.Send(handoff.Message{Kind: handoff.Adopt, Listener: i, Protocol: m.Protocol}, fd)
+	}
+}
+
+// scale sets the number of workers.
+func (s *Supervisor) scale(n int) error {
+	switch {
+	case s.stopping != running:
+		return ErrStopping
+	case n < 0:
+		return fmt.Errorf("cannot run %d workers", n)
+	case n == 0 && s.paused():
+		return nil
+	case n == 0:
+		return fmt.Errorf("cannot run 0 workers: stop ends appd")
+	}
+	s.resize(n)
+	return nil
+}
+
+// resize changes the wanted number and tells the hook.
+func (s *Supervisor) resize(n int) {
+	s.setWanted(n)
+	s.balance()
+}
+
+// setWanted is resize without consequences for the workers.
+func (s *Supervisor) setWanted(n int) {
+	if n == s.wanted {
+		return
+	}
+	s.log.Info("number of workers changes", "from", s.wanted, "to", n)
+	s.runHook(NWorkersChanged, fmt.Sprint("APPD_WORKERS=", n), fmt.Sprint("APPD_WORKERS_BEFORE=", s.wanted))
+	s.wanted = n
+	s.scaler.changed(time.Now())
+}
+
+// paused says that WINCH sent all workers away.
+func (s *Supervisor) paused() bool { return s.wanted == 0 }

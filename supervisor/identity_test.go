@@ -1,0 +1,270 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// procStatus reads a field of /proc/PID/status.
+func procStatus(t *testing.T, pid int, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprint("/proc/", pid, "/status"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if v, ok := strings.CutPrefix(line, name+":"); ok {
+			return strings.Join(strings.Fields(v), " ")
+		}
+	}
+	return ""
+}
+
+// environ reads the environment of a process.
+func environ(t *testing.T, pid int) []string {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprint("/proc/", pid, "/environ"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimRight(string(b), "\x00"), "\x00")
+}
+
+func TestIdentityOfWorkers(t *testing.T) {
+	cfg := realConfig(t, "")
+	cfg.App.Umask = 0o027
+	root := os.Geteuid() == 0
+	if root {
+		cfg.App.User, cfg.App.Group, cfg.App.Initgroups = "nobody", "daemon", true
+		os.Chmod(cfg.RunDir, 0o755)
+		// The test binary must be within reach of nobody.
+		program := filepath.Join(t.TempDir(), "worker")
+		b, err := os.ReadFile(os.Args[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(program, b, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for dir := filepath.Dir(program); dir != "/tmp" && dir != "/"; dir = filepath.Dir(dir) {
+			os.Chmod(dir, 0o755)
+		}
+		cfg.App.Command = []string{program}
+	}
+	v := serve(t, cfg)
+	v.allReady(2)
+	for _, w := range v.status().Workers {
+		if got := procStatus(t, w.PID, "Umask"); got != "0027" {
+			t.Errorf("umask %s", got)
+		}
+		if got := procStatus(t, w.PID, "NoNewPrivs"); got != "1" {
+			t.Errorf("no_new_privs %s", got)
+		}
+		if got := procStatus(t, w.PID, "Uid"); root && got != "65534 65534 65534 65534" {
+			t.Errorf("uid %s", got)
+		}
+		if got := procStatus(t, w.PID, "Gid"); root && got != "1 1 1 1" {
+			t.Errorf("gid %s", got)
+		}
+		if pgid, err := syscall.Getpgid(w.PID); err != nil || pgid != w.PID {
+			t.Errorf("process group %d, %v", pgid, err)
+		}
+	}
+	if old := syscall.Umask(0o022); old == 0o027 {
+		t.Error("our own umask changed")
+	} else {
+		syscall.Umask(old)
+	}
+	if procStatus(t, os.Getpid(), "NoNewPrivs") != "0" {
+		t.Error("we have no_new_privs ourselves")
+	}
+}
+
+func TestEnvironmentOfWorkers(t *testing.T) {
+	t.Setenv("GOMAXPROCS", "")
+	os.Unsetenv("GOMAXPROCS")
+	t.Setenv("NOTIFY_SOCKET", "/nowhere")
+	t.Setenv("FROM_OUTSIDE", "old")
+	cfg := realConfig(t, "")
+	cfg.App.Env = append(cfg.App.Env, "FROM_OUTSIDE=new")
+	v := serve(t, cfg)
+	v.allReady(2)
+	env := environ(t, v.status().Workers[1].PID)
+	for _, want := range []string{"APPD_WORKER_ID=1", "APPD_GENERATION=1", "APPD_WORKERS=2", "GOMAXPROCS=1", "FROM_OUTSIDE=new"} {
+		if !slices.Contains(env, want) {
+			t.Errorf("no %s in %q", want, env)
+		}
+	}
+	for _, kv := range env {
+		if strings.HasPrefix(kv, "NOTIFY_SOCKET") || kv == "FROM_OUTSIDE=old" {
+			t.Errorf("%s reached the worker", kv)
+		}
+	}
+	if got := shareOut([]string{"GOMAXPROCS=7", "GOMEMLIMIT=1"}, 2); len(got) != 2 {
+		t.Errorf("what somebody wrote was changed: %q", got)
+	}
+}
+
+// Each generation follows the link anew.
+func TestChdirFollowsALink(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"1", "2"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	current := filepath.Join(dir, "current")
+	os.Symlink("1", current)
+	cfg := realConfig(t, "")
+	cfg.App.Chdir = current
+	var prepared []string
+	cfg.App.Prepare = func(_ context.Context, g Generation) (Program, error) {
+		prepared = append(prepared, g.Dir)
+		return Program{Command: []string{os.Args[0]}}, nil
+	}
+	v := serve(t, cfg)
+	v.allReady(2)
+	at := func() string {
+		wd, err := os.Readlink(fmt.Sprint("/proc/", v.status().Workers[0].PID, "/cwd"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return filepath.Base(wd)
+	}
+	if got := at(); got != "1" {
+		t.Errorf("first in %s", got)
+	}
+	os.Symlink("2", current+".new")
+	os.Rename(current+".new", current)
+	if err := v.s.Reload(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	v.allReady(2)
+	if got := at(); got != "2" {
+		t.Errorf("then in %s", got)
+	}
+	if len(prepared) != 2 || filepath.Base(prepared[1]) != "2" {
+		t.Errorf("prepared %q", prepared)
+	}
+}
+
+func TestHooks(t *testing.T) {
+	cfg := realConfig(t, "")
+	file := filepath.Join(cfg.RunDir, "hooks")
+	for _, on := range []HookPoint{OnStarting, WhenReady, OnReload, NWorkersChanged, PreFork, ChildExit, OnExit} {
+		cfg.Hooks = append(cfg.Hooks, Hook{on, []string{"sh", "-c", "echo $APPD_HOOK $APPD_WORKER_ID $APPD_REASON >> " + file}})
+	}
+	cfg.Hooks = append(cfg.Hooks, Hook{WhenReady, []string{"false"}}, Hook{PreFork, []string{"sleep", "60"}})
+	cfg.HookTimeout = 200 * time.Millisecond
+	v := serve(t, cfg)
+	v.allReady(2)
+	if err := v.s.Reload(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	v.allReady(2)
+	v.s.Scale(context.Background(), 3)
+	v.allReady(3)
+	v.s.Stop(context.Background(), false)
+	if err := <-v.done; err != nil {
+		t.Error(err)
+	}
+	b, _ := os.ReadFile(file)
+	text := string(b)
+	for want, n := range map[string]int{
+		"on_starting": 1, "when_ready": 1, "on_reload": 1, "nworkers_changed": 1, "on_exit": 1,
+		"pre_fork 0": 2, "pre_fork 2": 1, "child_exit 0 reload": 1, "child_exit 2 stopped": 1,
+	} {
+		if got := strings.Count(text, want); got != n {
+			t.Errorf("%s ran %d times, want %d\n%s", want, got, n, text)
+		}
+	}
+	if log := v.log.String(); !strings.Contains(log, "hook failed: hook=when_ready") || !strings.Contains(log, "not done after 200ms") {
+		t.Errorf("failures are not in the log\n%s", log)
+	}
+}
+
+func TestPIDFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pid")
+	claim := func() (*pidfile, error) {
+		s := newSupervisor(Config{PIDFile: path})
+		return s.claimPIDFile()
+	}
+	first, err := claim()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("there before anybody is ready")
+	}
+	rival, err := claim()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.write(); err != nil {
+		t.Fatal(err)
+	}
+	if err := rival.write(); !errors.As(err, new(*InUseError)) {
+		t.Errorf("a rival of the same moment: %v", err)
+	}
+	if _, err := claim(); !errors.As(err, new(*InUseError)) {
+		t.Errorf("a later one: %v", err)
+	}
+	if b, _ := os.ReadFile(path); string(b) != fmt.Sprintln(os.Getpid()) {
+		t.Errorf("it holds %q", b)
+	}
+	first.file.Close() // as if we had died
+	second, err := claim()
+	if err != nil {
+		t.Fatal("a stale one:", err)
+	}
+	if err := second.write(); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.remove(false); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("still there")
+	}
+}
+
+func TestWhoWasKilledForMemory(t *testing.T) {
+	kills := uint64(5)
+	c := newOOMCounter(func() (uint64, bool) { return kills, true })
+	if c.claim() {
+		t.Error("an old kill was claimed")
+	}
+	kills += 2
+	if first, second, third := c.claim(), c.claim(), c.claim(); !first || !second || third {
+		t.Error("two kills are claimed twice, not more")
+	}
+	kills++
+	c.forget()
+	c.fresh = c.fresh.Add(-3 * time.Second)
+	c.forget()
+	if c.claim() {
+		t.Error("somebody else's kill was claimed")
+	}
+	if _, ok := kernelOOMKills(); !ok {
+		t.Error("the kernel's counter is not found")
+	}
+}
+
+func TestWebServersUserIsWarnedAbout(t *testing.T) {
+	if _, err := lookupUser("www-data"); err != nil || os.Geteuid() != 0 {
+		t.Skip("needs root and www-data")
+	}
+	cfg := realConfig(t, "") // in a folder with mode 0700
+	v := serve(t, cfg)
+	if !strings.Contains(v.log.String(), "the web server's user cannot open the socket") {
+		t.Errorf("no warning\n%s", v.log)
+	}
+}

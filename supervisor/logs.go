@@ -1,0 +1,153 @@
+// Log files: opened here, so that workers need no right to; reopened on request.
+
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/appd-server/appd/internal/handoff"
+)
+
+// logs are the files that the workers of one generation write. Launchers take
+// duplicates while the loop reopens.
+type logs struct {
+	mu     sync.Mutex
+	access *logFile
+	errors *logFile
+}
+
+// logFile is an open log; nil is none.
+type logFile struct {
+	path string
+	fd   int
+}
+
+func openLog(path string, std int) (*logFile, error) {
+	if path == "" {
+		return nil, nil
+	}
+	f := &logFile{path: path, fd: -1}
+	var err error
+	if path == "-" {
+		f.fd, err = unix.FcntlInt(uintptr(std), unix.F_DUPFD_CLOEXEC, 3)
+	} else {
+		f.fd, err = unix.Open(path, unix.O_WRONLY|unix.O_APPEND|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NOCTTY, 0o640)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("log %s: %w", path, err)
+	}
+	return f, nil
+}
+
+func (f *logFile) close() {
+	if f != nil {
+		unix.Close(f.fd)
+	}
+}
+
+// openLogs opens what cfg names.
+func openLogs(cfg *Config) (*logs, error) {
+	l := &logs{}
+	return l, l.configure(cfg) // with no files in it after an error
+}
+
+// configure opens the logs of cfg in place of what was open; after an error the old
+// ones stay.
+func (l *logs) configure(cfg *Config) error {
+	access, err := openLog(cfg.AccessLog, 1)
+	if err != nil {
+		return err
+	}
+	failures, err := openLog(cfg.ErrorLog, 2)
+	if err != nil {
+		access.close()
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.access.close()
+	l.errors.close()
+	l.access, l.errors = access, failures
+	return nil
+}
+
+// descriptors returns duplicates for a worker, -1 where there is no log.
+func (l *logs) descriptors() (access, failures int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.access.duplicate(), l.errors.duplicate()
+}
+
+func (f *logFile) duplicate() int {
+	if f == nil {
+		return -1
+	}
+	fd, err := unix.FcntlInt(uintptr(f.fd), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return -1
+	}
+	return fd
+}
+
+// write appends a line to the access log in one piece.
+func (l *logs) write(line []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.access != nil {
+		_, _ = unix.Write(l.access.fd, line)
+	}
+}
+
+func (l *logs) close() {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.access.close()
+	l.errors.close()
+	l.access, l.errors = nil, nil
+}
+
+// reopen opens all logs again and gives the workers the new ones.
+func (s *Supervisor) reopen() error {
+	var errs []error
+	if s.cfg.ReopenLog != nil {
+		errs = append(errs, s.cfg.ReopenLog())
+	}
+	for _, g := range s.generations {
+		errs = append(errs, g.logs.configure(g.cfg))
+		s.shareLogs(g)
+	}
+	err := errors.Join(errs...)
+	if err != nil {
+		s.log.Error("log cannot be opened again", "error", err)
+	}
+	s.log.Info("logs reopened")
+	return err
+}
+
+// shareLogs sends the open logs of a generation to its workers: access log, then
+// error log, where there are such.
+func (s *Supervisor) shareLogs(g *generation) {
+	access, failures := g.logs.descriptors()
+	var fds []int
+	for _, fd := range []int{access, failures} {
+		if fd >= 0 {
+			fds = append(fds, fd)
+		}
+	}
+	defer handoff.CloseFDs(fds)
+	if len(fds) == 0 {
+		return
+	}
+	for _, w := range s.workers {
+		if w.gen == g && w.proc != nil && g.cfg.App.Kind.contract() {
+			w.proc.Send(handoff.Message{Kind: handoff.Reopen}, fds...)
+		}
+	}
+}

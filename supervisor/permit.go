@@ -1,0 +1,159 @@
+// Who may open a socket: owner, group, mode, and whether that lets the web server in.
+
+package supervisor
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// fronts are the accounts that web servers run under in the distributions.
+var fronts = []string{"www-data", "nginx"}
+
+// permit sets owner, group and mode of the socket's file. A group that nobody wrote
+// is set where that is possible.
+func (l *listener) permit(path string) error {
+	uid, gid := -1, -1
+	if l.spec.Owner != "" {
+		id, err := lookupUser(l.spec.Owner)
+		if err != nil {
+			return err
+		}
+		uid = id
+	}
+	if l.spec.Group != "" {
+		id, err := lookupGroup(l.spec.Group)
+		if err != nil {
+			return err
+		}
+		gid = id
+	}
+	if uid >= 0 || gid >= 0 {
+		if err := os.Lchown(path, uid, gid); err != nil {
+			return err
+		}
+	}
+	if gid < 0 {
+		for _, name := range fronts {
+			if id, err := lookupGroup(name); err == nil && os.Lchown(path, -1, id) == nil {
+				break
+			}
+		}
+	}
+	return os.Chmod(path, cmp.Or(l.spec.Mode, defaultMode))
+}
+
+// lookupUser finds a user by name or number.
+func lookupUser(name string) (int, error) {
+	if id, err := strconv.Atoi(name); err == nil && id >= 0 {
+		return id, nil
+	}
+	u, err := user.Lookup(name)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(u.Uid)
+}
+
+// lookupGroup finds a group by name or number.
+func lookupGroup(name string) (int, error) {
+	if id, err := strconv.Atoi(name); err == nil && id >= 0 {
+		return id, nil
+	}
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(g.Gid)
+}
+
+// groupsOf is the primary group and the supplementary groups of a user.
+func groupsOf(name string) (primary uint32, groups []uint32, err error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		if u, err = user.LookupId(name); err != nil {
+			return 0, nil, err
+		}
+	}
+	ids, err := u.GroupIds()
+	if err != nil {
+		return 0, nil, err
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	for _, id := range ids {
+		if n, err := strconv.ParseUint(id, 10, 32); err == nil {
+			groups = append(groups, uint32(n))
+		}
+	}
+	return uint32(gid), groups, err
+}
+
+// advise warns about what will cost the operator an hour otherwise: a web server
+// that cannot open the socket, a backlog that the kernel cuts.
+func (l *listener) advise(log *journal) {
+	if somaxconn, err := readInt("/proc/sys/net/core/somaxconn"); err == nil && l.backlog() > int(somaxconn) {
+		log.Warn("the kernel cuts the backlog: raise net.core.somaxconn", "listener", l.address, "backlog", l.backlog(), "somaxconn", somaxconn)
+	}
+	if l.path == "" {
+		return
+	}
+	for _, name := range fronts {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		if err := reachable(l.path, u); err != nil {
+			log.Warn("the web server's user cannot open the socket", "listener", l.address, "user", name, "error", err,
+				"remedy", fmt.Sprintf("listen %q { group = %q }, and let it enter the folders above", l.address, name))
+		}
+		return
+	}
+}
+
+// reachable says why u may not connect to the socket at path; nil if it may.
+func reachable(path string, u *user.User) error {
+	uid, _ := strconv.Atoi(u.Uid)
+	if uid == 0 {
+		return nil
+	}
+	groups, _ := u.GroupIds()
+	may := func(name string, bit fs.FileMode) error {
+		st, err := os.Stat(name)
+		if err != nil {
+			return err
+		}
+		sys, ok := st.Sys().(*syscall.Stat_t)
+		if !ok {
+			return errors.ErrUnsupported
+		}
+		mode := st.Mode().Perm()
+		switch {
+		case int(sys.Uid) == uid:
+			mode >>= 6
+		case slices.Contains(groups, strconv.Itoa(int(sys.Gid))):
+			mode >>= 3
+		}
+		if mode&bit == 0 {
+			return fmt.Errorf("%s is closed to it (mode %v)", name, st.Mode())
+		}
+		return nil
+	}
+	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+		if err := may(dir, unix.X_OK); err != nil {
+			return err
+		}
+		if dir == "/" {
+			return may(path, unix.W_OK)
+		}
+	}
+}

@@ -1,0 +1,307 @@
+// Reload: fresh configuration, fresh code, one new worker first; the old
+// generation serves until each of its workers has a ready successor.
+
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// reloading is a reload under way.
+type reloading struct {
+	began    time.Time
+	waiters  []chan<- error
+	ctx      context.Context
+	cancel   context.CancelFunc
+	cfg      Config
+	gen      *generation // nil while the configuration loads
+	bound    []*listener // not in the old generation
+	before   int         // workers wanted, 0 while that has not changed
+	next     int         // slot
+	newcomer *worker     // awaited
+}
+
+// reload begins a reload, or has one follow the one under way: what changed since
+// that began must not be missed.
+func (s *Supervisor) reload(answer chan<- error) {
+	switch {
+	case s.stopping != running:
+		answerTo(answer, ErrStopping)
+		return
+	case s.upgrading != nil:
+		answerTo(answer, &ReloadError{Reason: "an upgrade is under way"})
+		return
+	case s.reloading != nil && s.cfg.Dev:
+		s.again = append(s.again, answer)
+		s.refuse(ErrSuperseded) // which begins anew
+		return
+	case s.reloading != nil || !s.booted:
+		s.again = append(s.again, answer)
+		return
+	}
+	ctx, cancel := context.WithCancel(s.life)
+	r := &reloading{began: time.Now(), ctx: ctx, cancel: cancel, waiters: []chan<- error{answer}}
+	s.reloading = r
+	s.log.Info("reload begins")
+	s.sys.notify(reloadingState())
+	load, same := s.cfg.Load, s.cfg
+	s.task(func() {
+		cfg, err := same, error(nil)
+		if load != nil {
+			cfg, err = load(ctx)
+		}
+		s.post(message{do: func() { s.loaded(r, cfg, err) }})
+	})
+}
+
+func answerTo(answer chan<- error, err error) {
+	if answer != nil {
+		answer <- err
+	}
+}
+
+// loaded goes on with the new configuration: listeners, then the program.
+func (s *Supervisor) loaded(r *reloading, cfg Config, err error) {
+	if s.reloading != r {
+		return
+	}
+	if err == nil {
+		err = s.fixed(cfg)
+	}
+	if err != nil {
+		s.refuse(err)
+		return
+	}
+	cfg = cfg.withDefaults()
+	r.cfg, r.gen = cfg, s.newGeneration(&cfg)
+	if r.bound, err = s.bindAll(r.gen); err != nil {
+		s.refuse(err)
+		return
+	}
+	if r.gen.logs, err = openLogs(&cfg); err != nil {
+		s.refuse(err)
+		return
+	}
+	s.task(func() {
+		s.sys.hook(r.ctx, cfg.Hooks, OnReload, cfg.HookTimeout, fmt.Sprint("APPD_GENERATION=", r.gen.number))
+		err := s.sys.prepare(r.ctx, r.gen)
+		s.post(message{do: func() { s.prepared(r, err) }})
+	})
+}
+
+// fixed refuses what only an upgrade can change.
+func (s *Supervisor) fixed(cfg Config) error {
+	var names []string
+	for _, f := range []struct {
+		name    string
+		changed bool
+	}{
+		{"user", cfg.App.User != s.cfg.App.User},
+		{"group", cfg.App.Group != s.cfg.App.Group},
+		{"pidfile", cfg.PIDFile != s.cfg.PIDFile},
+		{"run_dir", cfg.RunDir != s.cfg.RunDir},
+		{"the kind of the app", cfg.App.Kind.contract() != s.cfg.App.Kind.contract()},
+	} {
+		if f.changed {
+			names = append(names, f.name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s changed, which a reload cannot apply: run appd upgrade", strings.Join(names, ", "))
+}
+
+// prepared starts the canary.
+func (s *Supervisor) prepared(r *reloading, err error) {
+	if s.reloading != r {
+		return
+	}
+	if err != nil {
+		s.refuse(err)
+		return
+	}
+	r.before = s.wanted
+	s.setWanted(r.cfg.startWith())
+	s.advance()
+}
+
+// advance starts the next newcomer, or ends the reload after the last one.
+func (s *Supervisor) advance() {
+	r := s.reloading
+	if r.next < s.wanted {
+		r.newcomer = s.spawn(r.next, r.gen, Reloaded)
+		r.next++
+		return
+	}
+	s.accepted(r)
+}
+
+// accepted makes the new generation the one in force.
+func (s *Supervisor) accepted(r *reloading) {
+	s.reloading = nil
+	r.cancel()
+	s.cfg, s.gen, s.standIn = r.cfg, r.gen, nil
+	for _, w := range s.workers {
+		if w.gen != r.gen && w.staying() {
+			s.after(message{worker: w, event: evDrain, reason: Reloaded})
+		}
+	}
+	s.dropListeners()
+	s.log.use(s.cfg.Log)
+	s.changeListeners(false)
+	s.reloaded(r, &ReloadResult{OK: true, Generation: r.gen.number}, nil)
+	s.log.Info("reload done", "gen", r.gen.number, "after", time.Since(r.began).Round(time.Millisecond))
+	s.balance()
+}
+
+// refuse ends a reload that failed: what is of the new generation goes, and slots
+// that it had taken get workers of the old one.
+func (s *Supervisor) refuse(err error) {
+	r := s.reloading
+	s.reloading = nil
+	r.cancel()
+	for _, w := range s.workers {
+		switch {
+		case r.gen == nil || w.gen != r.gen:
+		case w.state == ready && s.stopping == running:
+			if w.slot < s.wanted {
+				s.spawn(w.slot, s.gen, Abandoned)
+			}
+		case w.staying():
+			s.after(message{worker: w, event: evKill, reason: Abandoned})
+		}
+	}
+	if r.before > 0 && s.stopping == running {
+		s.setWanted(r.before)
+	}
+	refusal := refusalOf(err)
+	s.closeListeners(r.bound)
+	s.reloaded(r, &ReloadResult{Generation: s.gen.number, Reason: refusal.Reason, Output: refusal.Output}, refusal)
+	s.log.Error("reload refused, the old generation goes on", "gen", s.gen.number, "reason", refusal.Reason)
+	if s.standIn != nil && s.stopping == running && !errors.Is(err, ErrSuperseded) {
+		s.show(refusal.Reason, refusal.Output)
+	}
+	s.balance()
+	s.retire()
+}
+
+// refusalOf says what went wrong in the words of whoever noticed it.
+func refusalOf(err error) *ReloadError {
+	refusal := &ReloadError{Reason: err.Error(), Err: err}
+	if boot, ok := errors.AsType[*BootError](err); ok {
+		refusal.Reason, refusal.Output = boot.Reason, boot.Output
+	} else if prep, ok := errors.AsType[*PrepareError](err); ok {
+		refusal.Reason, refusal.Output = prep.Reason, prep.Output
+	}
+	return refusal
+}
+
+// reloaded records the result, answers and starts the reload that was asked for
+// meanwhile.
+func (s *Supervisor) reloaded(r *reloading, result *ReloadResult, err error) {
+	result.At, result.Took = r.began, time.Since(r.began)
+	s.lastReload = result
+	name := "ok"
+	if !result.OK {
+		name = "refused"
+	}
+	s.reloads[name]++
+	if s.cfg.OnReload != nil {
+		s.cfg.OnReload(*result)
+	}
+	s.sys.notify("READY=1")
+	if err != nil {
+		for _, answer := range r.waiters {
+			answerTo(answer, err)
+		}
+	} else {
+		s.answerLater(r.waiters)
+	}
+	s.reloadAgain()
+}
+
+// farewell holds the answers of a reload until its old workers accept no more: who
+// asked for it will try the new code next.
+type farewell struct {
+	answers []chan<- error
+	from    map[*worker]bool
+}
+
+const farewellTime = 3 * time.Second // for the word of workers that are busy
+
+// answerLater answers when each worker of another generation has said that it
+// drains, or has ended.
+func (s *Supervisor) answerLater(answers []chan<- error) {
+	f := &farewell{answers, map[*worker]bool{}}
+	for _, w := range s.workers {
+		if w.gen != s.gen && w.proc != nil && !w.deaf && w.gen.cfg.App.Kind.contract() {
+			f.from[w] = true
+		}
+	}
+	s.farewells = append(s.farewells, f)
+	time.AfterFunc(farewellTime, func() {
+		s.post(message{do: func() {
+			for w := range f.from {
+				w.deaf = true // or as good as that
+			}
+			clear(f.from)
+			s.bid(nil)
+		}})
+	})
+	s.bid(nil)
+}
+
+// bid notes that w accepts no more, and gives the answers that waited for it.
+func (s *Supervisor) bid(w *worker) {
+	s.farewells = slices.DeleteFunc(s.farewells, func(f *farewell) bool {
+		delete(f.from, w)
+		if len(f.from) > 0 {
+			return false
+		}
+		for _, answer := range f.answers {
+			answerTo(answer, nil)
+		}
+		return true
+	})
+}
+
+// reloadAgain begins the reload that had to wait.
+func (s *Supervisor) reloadAgain() {
+	again := s.again
+	s.again = nil
+	if len(again) == 0 {
+		return
+	}
+	s.after(message{do: func() {
+		s.reload(again[0])
+		if s.reloading != nil {
+			s.reloading.waiters = again
+			return
+		}
+		for _, answer := range again[1:] {
+			answerTo(answer, ErrStopping)
+		}
+	}})
+}
+
+// retire lets go of generations that have no worker left and are not in force.
+func (s *Supervisor) retire() {
+	s.generations = slices.DeleteFunc(s.generations, func(g *generation) bool {
+		if g == s.gen || s.reloading != nil && g == s.reloading.gen {
+			return false
+		}
+		if slices.ContainsFunc(s.workers, func(w *worker) bool { return w.gen == g }) {
+			return false
+		}
+		g.logs.close()
+		s.task(func() { s.sys.retire(g) })
+		return true
+	})
+	s.dropListeners()
+}

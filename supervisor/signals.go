@@ -1,0 +1,109 @@
+// Signals: one table for the handler, the command line's verbs and the manual.
+
+package supervisor
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Verb is something that a signal asks of a supervisor.
+type Verb struct {
+	Name   string // as on the command line; "" when only a signal does it
+	Signal syscall.Signal
+	Means  string // a line of the manual
+	do     func(*Supervisor)
+}
+
+// Verbs is the table of signals.
+var Verbs = []Verb{
+	{"stop", syscall.SIGTERM, "graceful stop", func(s *Supervisor) { s.stop(false) }},
+	{"", syscall.SIGQUIT, "graceful stop", func(s *Supervisor) { s.stop(false) }},
+	{"", syscall.SIGINT, "fast stop: one second for requests in flight, a second INT none", func(s *Supervisor) { s.stop(true) }},
+	{"reload", syscall.SIGHUP, "reload configuration and code", func(s *Supervisor) { s.reload(nil) }},
+	{"reopen", syscall.SIGUSR1, "reopen the logs", func(s *Supervisor) { s.reopen() }},
+	{"upgrade", syscall.SIGUSR2, "upgrade to a new appd", func(s *Supervisor) { s.upgrade(nil) }},
+	{"", syscall.SIGTTIN, "one worker more", func(s *Supervisor) { s.addWorkers(1) }},
+	{"", syscall.SIGTTOU, "one worker less", func(s *Supervisor) { s.addWorkers(-1) }},
+	{"", syscall.SIGWINCH, "send all workers away; HUP or TTIN brings them back (without a controlling terminal only)", func(s *Supervisor) { s.windowChanged() }},
+}
+
+// listenSignals delivers signals to the loop until the returned function is called.
+// A signal that arrives again before it was taken is one signal, as in the kernel.
+func (s *Supervisor) listenSignals() (stop func()) {
+	verbs := map[os.Signal]func(*Supervisor){}
+	inbox := make(chan os.Signal, 64)
+	for _, v := range Verbs {
+		if v.Signal == syscall.SIGTTOU && stopsOutput() {
+			signal.Ignore(v.Signal)
+			continue
+		}
+		verbs[v.Signal] = v.do
+		signal.Notify(inbox, v.Signal)
+	}
+	signal.Ignore(syscall.SIGPIPE)
+	quit := make(chan struct{})
+	s.task(func() {
+		for {
+			select {
+			case sig := <-inbox:
+				s.post(message{do: func() {
+					s.log.Debug(sig.String(), "signal", int(sig.(syscall.Signal)))
+					verbs[sig](s)
+				}})
+			case <-quit:
+				return
+			}
+		}
+	})
+	return func() {
+		signal.Stop(inbox)
+		close(quit)
+	}
+}
+
+// addWorkers changes the wanted number by n; at least one stays. After WINCH the
+// first TTIN brings all back.
+func (s *Supervisor) addWorkers(n int) {
+	switch {
+	case s.stopping != running || !s.booted:
+	case s.paused() && n > 0:
+		s.resize(s.cfg.startWith())
+	case !s.paused() && s.wanted+n >= 1:
+		s.resize(s.wanted + n)
+	}
+}
+
+// windowChanged is WINCH. A terminal sends it whenever its window changes, which
+// must not steer the service.
+func (s *Supervisor) windowChanged() {
+	if !hasTerminal() {
+		s.drainAll()
+	}
+}
+
+// stopsOutput says whether our terminal sends TTOU to whoever writes to it from the
+// background (stty tostop). Taken as a wish for fewer workers, it would come again
+// with each attempt to write a line of the log.
+func stopsOutput() bool {
+	f, err := os.OpenFile("/dev/tty", os.O_RDONLY|syscall.O_NOCTTY, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	mode, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil && mode.Lflag&unix.TOSTOP != 0
+}
+
+// hasTerminal says whether there is a controlling terminal.
+func hasTerminal() bool {
+	f, err := os.OpenFile("/dev/tty", os.O_RDONLY|syscall.O_NOCTTY, 0)
+	if err != nil {
+		return false
+	}
+	f.Close()
+	return true
+}
