@@ -1,0 +1,142 @@
+// What runs beside the supervisor: the control socket, the admin endpoints, the
+// managed nginx and, in development, the watcher.
+//
+//	bound  -> control socket, admin endpoints
+//	ready  -> nginx
+//	stop   -> nginx ends; then the workers are told
+//	ended  -> admin endpoints and control socket end
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/appd-server/appd/internal/control"
+	"github.com/appd-server/appd/nginx"
+	"github.com/appd-server/appd/supervisor"
+)
+
+// beside starts what lives as long as the supervisor; ctx ends it. An admin address
+// that cannot be had is an error.
+func (s *service) beside(ctx context.Context) error {
+	s.ctx = ctx
+	if err := s.admin.open(s.c.Admin); err != nil {
+		return err
+	}
+	s.admin.settle(ctx, true)
+	if s.dev != nil {
+		s.develop(ctx)
+	}
+	return nil
+}
+
+// openControl opens the control socket. Without it appd goes on: it matters to the
+// verbs only, and a read-only file system must not keep a service down.
+func (s *service) openControl() {
+	server, err := control.Listen(filepath.Join(s.runDir, control.Name))
+	if err != nil {
+		s.log.Warn("no control socket; verbs such as status and reload will not reach this appd", "error", err)
+		return
+	}
+	remove := s.signpost()
+	s.sides.Go(func() {
+		server.Serve(s.ctx, s.answer)
+		remove()
+	})
+}
+
+// signpost puts a link to the control socket where verbs look when they cannot know
+// the run folder, and returns what removes it. Failing is no harm: then they have to
+// be told.
+func (s *service) signpost() (remove func()) {
+	socket, err := filepath.Abs(filepath.Join(s.runDir, control.Name))
+	if err != nil || s.c.Signpost() == "" {
+		return func() {}
+	}
+	dir, err := s.c.MakeSignpost()
+	if err != nil {
+		s.log.Debug("no signpost", "error", err)
+		return func() {}
+	}
+	link := filepath.Join(dir, control.Name)
+	temporary := fmt.Sprintf("%s.%d", link, os.Getpid())
+	os.Remove(temporary)
+	if err = os.Symlink(socket, temporary); err == nil {
+		err = os.Rename(temporary, link)
+	}
+	if err != nil {
+		s.log.Debug("no signpost", "error", err)
+	}
+	return func() {
+		if _, err := os.Stat(socket); err != nil { // else a successor has taken over
+			os.Remove(link)
+			os.Remove(dir)
+		}
+	}
+}
+
+// ready is called once, when the first worker is ready.
+func (s *service) ready() {
+	s.open.Do(s.openControl)
+	if s.waits != nil {
+		s.out.tee(nil)
+		s.waits.release()
+	}
+	if sites := managed(s.inForce()); len(sites) > 0 {
+		s.front.start(sites, s.frontFailed)
+	}
+}
+
+// frontFailed ends the service: an application that nobody can reach is not up.
+func (s *service) frontFailed(err error) {
+	s.mu.Lock()
+	s.failure = err
+	s.mu.Unlock()
+	s.log.Error("nginx cannot be started", "error", err)
+	s.super.Stop(s.ctx, false)
+}
+
+// stopping is called when a stop begins: nginx finishes its requests while the
+// workers still serve.
+func (s *service) stopping() { s.front.end(nil) }
+
+// reloaded is called after each reload, from the supervisor's loop.
+func (s *service) reloaded(r supervisor.ReloadResult) {
+	s.admin.settle(s.ctx, r.OK)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := s.pending
+	s.pending = nil
+	if !r.OK || next == nil {
+		return
+	}
+	s.c = next
+	if err := s.out.open(next.ErrorLog); err != nil {
+		s.log.Error("the log stays where it was", "error", err)
+	}
+	s.log.apply(next)
+	switch sites := managed(next); {
+	case len(sites) == 0:
+	case !s.front.running():
+		s.front.start(sites, s.frontFailed)
+	default:
+		s.sides.Go(func() {
+			if err := s.front.reload(sites); err != nil {
+				s.log.Error("nginx keeps its old configuration", "error", err)
+			}
+		})
+	}
+}
+
+// endFront is what becomes of nginx when the supervisor has ended: it goes with it,
+// unless a successor has taken over.
+func (s *service) endFront() {
+	if s.upgraded {
+		s.front.end(nginx.ErrLeave)
+		return
+	}
+	s.front.end(nil) // after a graceful stop it has ended long since
+}

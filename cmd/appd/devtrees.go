@@ -1,0 +1,85 @@
+// What development watches: the trees and files that an application is made of.
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/appd-server/appd/internal/config"
+	"github.com/appd-server/appd/internal/watch"
+)
+
+// sourceTrees are the folders that hold an application's source.
+func sourceTrees(c *config.Config) []watch.Tree {
+	dir := c.App.Chdir
+	switch c.App.Kind {
+	case config.Go:
+		return goTrees(dir)
+	case config.WSGI:
+		trees := []watch.Tree{{Dir: dir, Match: watch.PythonSource, Prune: []string{filepath.Join(dir, "build"), filepath.Join(dir, "dist")}}}
+		for _, p := range c.App.PythonPath {
+			trees = append(trees, watch.Tree{Dir: p, Match: watch.PythonSource})
+		}
+		return trees
+	}
+	return []watch.Tree{{Dir: dir, Match: scriptSource}}
+}
+
+// goTrees are the modules whose source is here: the main module, or all of a
+// workspace, and those that a replace directive points to.
+func goTrees(dir string) (trees []watch.Tree) {
+	const local = `{{if .Main}}{{.Dir}}{{else if .Replace}}{{if not .Replace.Version}}{{.Dir}}{{end}}{{end}}`
+	cmd := exec.Command("go", "list", "-m", "-e", "-f", local, "all")
+	cmd.Dir = dir
+	out, err := cmd.Output()
+	if err != nil { // no module, or one that cannot be loaded at the moment
+		return []watch.Tree{{Dir: moduleRoot(dir), Match: watch.GoSource}}
+	}
+	for root := range strings.FieldsSeq(string(out)) {
+		trees = append(trees, watch.Tree{Dir: root, Match: watch.GoSource})
+	}
+	return trees
+}
+
+// moduleRoot is the nearest folder above dir with a go.mod, or dir.
+func moduleRoot(dir string) string {
+	for root := dir; ; root = filepath.Dir(root) {
+		if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
+			return root
+		}
+		if root == filepath.Dir(root) {
+			return dir
+		}
+	}
+}
+
+// scripts are the endings of source files in languages that need no compiler.
+var scripts = []string{".js", ".mjs", ".cjs", ".ts", ".php", ".py", ".rb", ".pl", ".pm", ".lua", ".ex", ".exs", ".jl", ".r", ".R", ".sh"}
+
+func scriptSource(path string) bool { return slices.Contains(scripts, filepath.Ext(path)) }
+
+// sourceFiles are the single files and patterns besides: the configuration, the
+// environment, the program itself, and reload_extra_files.
+func sourceFiles(c *config.Config) []string {
+	files := slices.Clone(c.ReloadExtraFiles)
+	if c.File != "" {
+		if path, err := filepath.Abs(c.File); err == nil {
+			files = append(files, path)
+		}
+	}
+	files = append(files, c.App.EnvFile...)
+	for _, command := range [][]string{c.App.Command, c.App.FastCGI, c.App.Exec} {
+		if len(command) > 0 && strings.Contains(command[0], "/") {
+			path := command[0]
+			if !filepath.IsAbs(path) {
+				path = filepath.Join(c.App.Chdir, path)
+			}
+			files = append(files, path)
+		}
+	}
+	return files
+}

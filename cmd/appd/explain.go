@@ -1,0 +1,37 @@
+// Errors as people read them: one line, then the application's own output.
+
+package main
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/appd-server/appd/supervisor"
+)
+
+// explain is err with the output that belongs to it.
+func explain(err error) string {
+	text := err.Error()
+	if out := output(err); len(out) > 0 && !strings.Contains(text, out[len(out)-1]) {
+		text += "\n" + strings.Join(out, "\n")
+	}
+	return text
+}
+
+// output is what the application or the compiler had to say. What is wrong with a
+// configuration is the error itself.
+func output(err error) []string {
+	var reload *supervisor.ReloadError
+	if errors.As(err, &reload) && len(reload.Output) > 0 {
+		return reload.Output
+	}
+	var boot *supervisor.BootError
+	if errors.As(err, &boot) {
+		return boot.Output
+	}
+	var prepare *supervisor.PrepareError
+	if errors.As(err, &prepare) {
+		return prepare.Output
+	}
+	return nil
+}

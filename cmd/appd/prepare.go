@@ -1,0 +1,173 @@
+// Making the program of each generation: building a Go package, finding a program
+// or a Python interpreter, running the command that comes before.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/appd-server/appd/internal/build"
+	"github.com/appd-server/appd/internal/config"
+	"github.com/appd-server/appd/supervisor"
+)
+
+// preparer makes programs for one configuration.
+type preparer struct {
+	c       *config.Config
+	user    *syscall.Credential // nil = ourselves
+	home    string
+	builder *build.Builder // nil unless the app is a Go package
+}
+
+// builders keeps one builder for each package over all reloads, because it knows
+// which programs are still in use.
+var builders = map[string]*build.Builder{}
+
+func newPreparer(c *config.Config, runDir string) (*preparer, error) {
+	p := &preparer{c: c}
+	if c.User != "" {
+		cred, home, err := credential(c.User, c.Group)
+		if err != nil {
+			return nil, err
+		}
+		p.user, p.home = cred, home
+	}
+	if c.App.Kind != config.Go {
+		return p, nil
+	}
+	dir := buildFolder(runDir)
+	if builders[dir] == nil {
+		builders[dir] = &build.Builder{Dir: dir, Cache: filepath.Join(runDir, "go-cache")}
+	}
+	p.builder = builders[dir]
+	return p, nil
+}
+
+// credential is who the compiler runs as.
+func credential(name, group string) (*syscall.Credential, string, error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		if u, err = user.LookupId(name); err != nil {
+			return nil, "", fmt.Errorf("user: %w", err)
+		}
+	}
+	uid, _ := strconv.ParseUint(u.Uid, 10, 32)
+	gid, _ := strconv.ParseUint(u.Gid, 10, 32)
+	if group != "" {
+		g, err := user.LookupGroup(group)
+		if err != nil {
+			if g, err = user.LookupGroupId(group); err != nil {
+				return nil, "", fmt.Errorf("group: %w", err)
+			}
+		}
+		gid, _ = strconv.ParseUint(g.Gid, 10, 32)
+	}
+	if int(uid) == os.Geteuid() && int(gid) == os.Getegid() {
+		return nil, "", nil
+	}
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, u.HomeDir, nil
+}
+
+// prepare makes one generation's program. It is called by the supervisor.
+func (p *preparer) prepare(ctx context.Context, g supervisor.Generation) (supervisor.Program, error) {
+	dir := g.Dir
+	if dir == "" {
+		dir = p.c.App.Chdir
+	}
+	if err := p.before(ctx, dir); err != nil {
+		return supervisor.Program{}, prepareError(err)
+	}
+	switch p.c.App.Kind {
+	case config.Go:
+		return p.goProgram(ctx, dir, g.Number)
+	case config.WSGI:
+		return p.python(dir)
+	case config.FastCGI:
+		return p.find(p.c.App.FastCGI, dir)
+	case config.Exec:
+		return p.find(p.c.App.Exec, dir)
+	}
+	return p.find(p.c.App.Command, dir)
+}
+
+// before runs the app's before command.
+func (p *preparer) before(ctx context.Context, dir string) error {
+	if len(p.c.App.Before) == 0 {
+		return nil
+	}
+	env := append(os.Environ(), environ(p.c.App.Env)...)
+	if p.home != "" {
+		env = append(env, "HOME="+p.home)
+	}
+	return build.Run(ctx, build.Command{Args: p.c.App.Before, Dir: dir, Env: env, User: p.user})
+}
+
+// job is how the package is built in folder dir.
+func (p *preparer) job(dir string, generation int) build.Job {
+	return build.Job{
+		Package:    p.c.App.Go,
+		Flags:      p.c.App.BuildFlags,
+		Name:       p.c.App.Name,
+		Generation: generation,
+		Dir:        dir,
+		Env:        environ(p.c.App.Env),
+		User:       p.user,
+		Home:       p.home,
+	}
+}
+
+func (p *preparer) goProgram(ctx context.Context, dir string, generation int) (supervisor.Program, error) {
+	path, err := p.builder.Build(ctx, p.job(dir, generation))
+	if err != nil {
+		return supervisor.Program{}, prepareError(err)
+	}
+	return supervisor.Program{Command: append([]string{path}, p.c.App.Args...), Retire: func() { p.builder.Retire(path) }}, nil
+}
+
+// find makes the program's path absolute: relative ones start at chdir, and one
+// without a slash is sought in PATH.
+func (p *preparer) find(command []string, dir string) (supervisor.Program, error) {
+	path := command[0]
+	if strings.Contains(path, "/") && !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
+	}
+	path, err := exec.LookPath(path)
+	if err != nil {
+		return supervisor.Program{}, prepareError(notFound(err))
+	}
+	return supervisor.Program{Command: append([]string{path}, command[1:]...)}, nil
+}
+
+func notFound(err error) error {
+	var e *exec.Error
+	if errors.As(err, &e) {
+		return fmt.Errorf("%s: %v", e.Name, e.Err)
+	}
+	return err
+}
+
+// prepareError is the supervisor's form of what went wrong, with the output.
+func prepareError(err error) error {
+	var b *build.Error
+	if errors.As(err, &b) {
+		return &supervisor.PrepareError{Reason: fmt.Sprintf("%s failed: %v", short(b.Command), b.Err), Output: b.Output}
+	}
+	return &supervisor.PrepareError{Reason: err.Error()}
+}
+
+// short names a command without its arguments, except go's own verb.
+func short(command []string) string {
+	if len(command) > 1 && command[0] == "go" {
+		return "go " + command[1]
+	}
+	return filepath.Base(command[0])
+}

@@ -1,0 +1,9 @@
+// appd reopen: open the log files again, after logrotate has moved them.
+
+package main
+
+var reopenVerb = verb{
+	name:    "reopen",
+	summary: "open the log files again (USR1)",
+	run:     simple("logs reopened"),
+}

@@ -1,0 +1,23 @@
+// appd stacks: what a worker is doing right now.
+
+package main
+
+import (
+	"os"
+
+	"github.com/appd-server/appd/internal/control"
+)
+
+var stacksVerb = verb{
+	name: "stacks", args: "[SLOT]",
+	summary: "show the goroutines or Python frames of a worker (slot 0 without SLOT)",
+	run: func(in *invocation) int {
+		slot, err := in.slot()
+		if err != nil {
+			return usage(err)
+		}
+		a, status := in.ask(control.Request{Verb: "stacks", Slot: slot})
+		os.Stdout.Write(a.Bytes)
+		return status
+	},
+}
