@@ -1,0 +1,33 @@
+# A Go application behind nginx over all three protocols.
+# Run it with: appd -c examples/hello/appd.hcl
+
+app {
+  go  = "."
+  env = { HELLO_FRONTS = "fastcgi=${env("HELLO_FASTCGI", "8081")} uwsgi=${env("HELLO_UWSGI", "8082")} http=${env("HELLO_HTTP", "8083")}" }
+}
+
+workers = 2
+
+# One socket; the first bytes of a connection tell what is spoken on it.
+listen "unix:hello.sock" {
+  protocol = "auto"
+}
+
+# One nginx in the run folder, with a server for each protocol.
+nginx {
+  manage   = true
+  listen   = "127.0.0.1:${env("HELLO_FASTCGI", "8081")}"
+  protocol = "fastcgi"
+}
+
+nginx {
+  manage   = true
+  listen   = "127.0.0.1:${env("HELLO_UWSGI", "8082")}"
+  protocol = "uwsgi"
+}
+
+nginx {
+  manage   = true
+  listen   = "127.0.0.1:${env("HELLO_HTTP", "8083")}"
+  protocol = "http"
+}
