@@ -1,0 +1,316 @@
+// Development, as a person at a browser sees it.
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/appd-server/appd/nginx"
+)
+
+// project is a Go module that is being developed.
+type project struct {
+	t   *testing.T
+	dir string
+}
+
+func newProject(t *testing.T) *project {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	repository := strings.TrimSpace(string(out))
+	p := &project{t: t, dir: folder(t, strings.ReplaceAll(t.Name(), "/", "-")+"-project")}
+	p.write("go.mod", fmt.Sprintf("module shop\n\ngo 1.26\n\nrequire github.com/appd-server/appd v0.0.0\n\nreplace github.com/appd-server/appd => %s\n", repository))
+	sum, err := os.ReadFile(filepath.Join(repository, "go.sum"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.write("go.sum", string(sum))
+	return p
+}
+
+func (p *project) write(name, text string) {
+	p.t.Helper()
+	write(p.t, filepath.Join(p.dir, name), text)
+}
+
+// page saves a program whose page has this title.
+func (p *project) page(title string) {
+	p.write("main.go", fmt.Sprintf(`package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+
+	"github.com/appd-server/appd/server"
+)
+
+func main() {
+	http.HandleFunc("/style.css", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "style.css") })
+	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprintf(w, "<!doctype html><html><head><title>%%s</title><link rel=stylesheet href=/style.css></head><body>page</body></html>", %q)
+	})
+	if err := server.Run(nil); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+`, title))
+}
+
+// TestDevelopInBrowser: one page opened directly over HTTP, the same one behind
+// nginx over FastCGI and over uwsgi. Nobody touches the browser.
+func TestDevelopInBrowser(t *testing.T) {
+	p := newProject(t)
+	addr := freeAddr(t)
+	socket := filepath.Join(p.dir, "dev.sock")
+	p.write("style.css", "body { color: rgb(1, 1, 1) }")
+	p.write("main.go", "package main\n\nfunc main() { broken\n")
+	p.write("appd.hcl", fmt.Sprintf(`app { go = "." }
+listen %q { protocol = "http" }
+listen "unix:%s" { mode = "0666" }
+browser_reload = ["*.css"]
+run_dir = %q
+`, addr, socket, filepath.Join(p.dir, "run")))
+	server := launch(t, "develop", []string{"GOFLAGS=-mod=mod"}, binary(t, "appd"), "dev", "-c", filepath.Join(p.dir, "appd.hcl"))
+	t.Cleanup(func() {
+		if err := server.stop(syscall.SIGTERM); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("log of appd:\n%s", server.tail())
+		}
+	})
+	server.awaitListen(t, addr)
+	pages := map[string]string{"http": addr, "fastcgi": freeAddr(t), "uwsgi": freeAddr(t)}
+	var sites []nginx.Site
+	for _, protocol := range []string{"fastcgi", "uwsgi"} {
+		sites = append(sites, nginx.Site{Name: protocol, Listen: []string{pages[protocol]}, Protocol: protocol, Upstream: "unix:" + socket, Timeout: 30 * time.Second})
+	}
+	runNginx(t, "develop-nginx", sites, "")
+
+	b := startChromium(t)
+	var tabs []*tab
+	eventually(t, "the stand-in", func() bool {
+		a, err := request(addr, "GET", "/", nil, header("Accept", "application/json"))
+		return err == nil && a.status == 500 && strings.Contains(string(a.body), "main.go:4")
+	})
+	for name, at := range pages {
+		tabs = append(tabs, b.open(t, name, "http://"+at+"/"))
+	}
+	all := func(what, expression, want string) {
+		t.Helper()
+		for _, tab := range tabs {
+			tab.await(what, expression, want)
+		}
+	}
+	all("the stand-in's page", `document.body.innerText.includes("main.go:4")`, "true")
+	p.page("one")
+	all("the first start that succeeds", "document.title", "one")
+	p.page("two")
+	all("a reload", "document.title", "two")
+
+	all("mark", "window.mark = 1", "1")
+	p.write("style.css", "body { color: rgb(2, 2, 2) }")
+	all("a style sheet", "getComputedStyle(document.body).color", "rgb(2, 2, 2)")
+	all("still the same page", "window.mark", "1")
+
+	p.write("main.go", "package main\n\nfunc main() { undefinedName() }\n")
+	all("the overlay", `document.getElementById("appd-overlay")?.shadowRoot.textContent.includes("undefinedName")`, "true")
+	all("the page under it", "document.title", "two")
+	p.page("three")
+	all("a mended error", "document.title", "three")
+	all("no overlay", `document.getElementById("appd-overlay")`, "null")
+}
+
+// develop starts `appd dev` on a project whose appd.hcl starts with app, and waits
+// until it listens.
+func (p *project) develop(app string) (addr string, server *process) {
+	t := p.t
+	t.Helper()
+	addr = freeAddr(t)
+	p.write("appd.hcl", fmt.Sprintf("%s\nlisten %q {}\nrun_dir = %q\n", app, addr, filepath.Join(p.dir, "run")))
+	server = launch(t, strings.ReplaceAll(t.Name(), "/", "-"), []string{"GOFLAGS=-mod=mod"}, binary(t, "appd"), "dev", "-c", filepath.Join(p.dir, "appd.hcl"))
+	t.Cleanup(func() {
+		if err := server.stop(syscall.SIGTERM); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("log of appd:\n%s", server.tail())
+		}
+	})
+	server.awaitListen(t, addr)
+	return addr, server
+}
+
+// answers waits until a GET of / has this in its body.
+func answers(t *testing.T, addr, want string) {
+	t.Helper()
+	eventually(t, "an answer with "+want, func() bool {
+		a, err := request(addr, "GET", "/", nil)
+		return err == nil && a.status == 200 && strings.Contains(string(a.body), want)
+	})
+}
+
+// TestDevelopSaveWhileBuilding: of several saves during one build the last one counts,
+// and what was served before is never interrupted.
+func TestDevelopSaveWhileBuilding(t *testing.T) {
+	p := newProject(t)
+	p.page("start")
+	addr, server := p.develop(`app { go = "." }`)
+	answers(t, addr, "start")
+	for i := range 4 {
+		p.page(fmt.Sprint("save ", i))
+		time.Sleep(250 * time.Millisecond) // longer than a burst, shorter than a build
+		if a, err := request(addr, "GET", "/", nil); err != nil || a.status != 200 {
+			t.Errorf("while building: %+v, %v", a, err)
+		}
+	}
+	answers(t, addr, "save 3")
+	if strings.Contains(server.text(), "failed") {
+		t.Errorf("a superseded build was reported as failed:\n%s", server.tail())
+	}
+}
+
+// TestDevelopBefore: the command that runs before each generation, for a program
+// that is not built, and its failure.
+func TestDevelopBefore(t *testing.T) {
+	p := newProject(t)
+	p.write("version.txt.in", "one")
+	p.write("generate.sh", "#!/bin/sh\nset -e\ntest ! -e broken\ncp version.txt.in version.txt\n")
+	p.must(os.Chmod(filepath.Join(p.dir, "generate.sh"), 0o755))
+	addr, server := p.develop(fmt.Sprintf(`app {
+  command = [%q]
+  before  = ["./generate.sh"]
+  env     = { E2E_DIR = %q, E2E_FILE = "version.txt" }
+}
+reload_extra_files = ["*.in", "broken"]`, binary(t, "app"), p.dir))
+	file := func(want string) {
+		t.Helper()
+		eventually(t, "the generated file "+want, func() bool {
+			a, err := request(addr, "GET", "/whoami", nil)
+			text, _ := os.ReadFile(filepath.Join(p.dir, "version.txt"))
+			return err == nil && a.status == 200 && string(text) == want
+		})
+	}
+	file("one")
+	p.write("version.txt.in", "two")
+	file("two")
+	p.write("broken", "yes")
+	server.awaitLog(t, "generate.sh failed", "the last good version goes on serving")
+	file("two")
+	p.must(os.Remove(filepath.Join(p.dir, "broken")))
+	server.awaitLog(t, "broken changed", "generation")
+}
+
+func (p *project) must(err error) {
+	p.t.Helper()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// TestDevelopLeavesNothing changes a file many times and looks for what is left:
+// processes, watches, descriptors.
+func TestDevelopLeavesNothing(t *testing.T) {
+	changes := 25
+	if os.Getenv("APPD_SOAK") != "" {
+		changes = 200
+	}
+	p := newProject(t)
+	p.write("change.txt", "0")
+	addr, server := p.develop(fmt.Sprintf(`app {
+  command = [%q]
+  env     = { E2E_DIR = %q }
+}
+reload_extra_files = ["change.txt"]`, binary(t, "app"), p.dir))
+	generation := func(n int) {
+		t.Helper()
+		eventually(t, fmt.Sprint("generation ", n), func() bool {
+			for w := range askTogether(addr, 1) {
+				return w.Generation >= n
+			}
+			return false
+		})
+	}
+	generation(1)
+	var before leftovers
+	for i := 1; i <= changes; i++ {
+		p.write("change.txt", fmt.Sprint(i))
+		generation(i + 1)
+		if i == 5 {
+			before = look(t, server.cmd.Process.Pid)
+		}
+	}
+	eventually(t, fmt.Sprintf("nothing more than %+v", before), func() bool {
+		return look(t, server.cmd.Process.Pid) == before
+	})
+}
+
+// leftovers is what a supervisor holds.
+type leftovers struct{ children, descriptors, watches int }
+
+func look(t *testing.T, pid int) (l leftovers) {
+	t.Helper()
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, task := range tasks {
+		text, _ := os.ReadFile(task)
+		l.children += len(strings.Fields(string(text)))
+	}
+	infos, err := filepath.Glob(fmt.Sprintf("/proc/%d/fdinfo/*", pid))
+	if err != nil || len(infos) == 0 {
+		t.Fatal("no descriptors in /proc: ", err)
+	}
+	l.descriptors = len(infos)
+	for _, info := range infos {
+		text, _ := os.ReadFile(info)
+		l.watches += strings.Count(string(text), "inotify wd:")
+	}
+	return l
+}
+
+// TestDevelopPython: the same for a Python application, whose import takes the place
+// of the build.
+func TestDevelopPython(t *testing.T) {
+	needPython(t)
+	p := &project{t: t, dir: folder(t, t.Name()+"-project")}
+	page := func(title string) {
+		p.write("views.py", fmt.Sprintf("TITLE = %q\n", title))
+	}
+	p.write("shop.py", `from views import TITLE
+
+def app(environ, start_response):
+    body = ("<!doctype html><html><head><title>%s</title></head><body>page</body></html>" % TITLE).encode()
+    start_response("200 OK", [("Content-Type", "text/html"), ("Content-Length", str(len(body)))])
+    return [body]
+`)
+	p.write("views.py", "TITLE = (\n")
+	addr, server := p.develop(`app {
+  wsgi   = "shop:app"
+  python = "/usr/bin/python3"
+}`)
+	server.awaitLog(t, "SyntaxError")
+	tab := startChromium(t).open(t, "python", "http://"+addr+"/")
+	tab.await("the stand-in's page", `document.body.innerText.includes("SyntaxError")`, "true")
+	page("one")
+	tab.await("the first start that succeeds", "document.title", "one")
+	page("two")
+	tab.await("a reload", "document.title", "two")
+	p.write("views.py", "TITLE = undefined_name\n")
+	tab.await("the overlay", `document.getElementById("appd-overlay")?.shadowRoot.textContent.includes("undefined_name")`, "true")
+	tab.await("the page under it", "document.title", "two")
+	page("three")
+	tab.await("a mended error", "document.title", "three")
+	tab.await("no overlay", `document.getElementById("appd-overlay")`, "null")
+}

@@ -1,0 +1,303 @@
+// Requests and their bodies, behind every front.
+
+package e2e
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// What a handler sees of an ordinary GET.
+func TestGet(t *testing.T) {
+	behind(t, func(t *testing.T, f *front) {
+		port := f.addr[strings.LastIndexByte(f.addr, ':')+1:]
+		s := echo(t, f.addr, "GET", "/echo/a%20b?q=a+b%20c&x", nil, header("X-Test", "value"), host("shop.example:"+port))
+		if s.Protocol != f.protocol {
+			t.Errorf("Protocol = %q, want %q", s.Protocol, f.protocol)
+		}
+		if s.ContentLength > 0 || s.ContentLength < 0 && f.code != "AF" { // Apache says nothing and ends STDIN in a later packet
+			t.Errorf("ContentLength = %d", s.ContentLength)
+		}
+		if s.Method != "GET" || s.Path != `"/echo/a b"` || s.Query != "q=a+b%20c&x" || s.BodyLen != 0 || s.TLS {
+			t.Errorf("request = %+v", s)
+		}
+		if got := s.Header.Get("X-Test"); got != "value" {
+			t.Errorf("X-Test = %q", got)
+		}
+		// Stock lines of the distribution lose the port or the whole Host.
+		want := map[string]string{"NFD": "shop.example", "NUD": "shop.example", "NH0": "localhost"}[f.code]
+		if want == "" {
+			want = "shop.example:" + port
+		}
+		if s.Host != want {
+			t.Errorf("Host = %q, want %q", s.Host, want)
+		}
+		if f.code != "NH0" && f.code != "LH" && f.code != "CH" && f.code != "AH" && !strings.HasPrefix(s.RemoteAddr, "127.0.0.1:") {
+			t.Errorf("RemoteAddr = %q, want the client's", s.RemoteAddr)
+		}
+		if f.code == "NF" || f.code == "NU" {
+			if got := s.param("PATH_INFO"); !slices.Equal(got, []string{`"/echo/a b"`}) {
+				t.Errorf("PATH_INFO = %q", got)
+			}
+			if got := s.param("REMOTE_ADDR"); !slices.Equal(got, []string{`"127.0.0.1"`}) {
+				t.Errorf("REMOTE_ADDR = %q", got)
+			}
+		}
+	})
+}
+
+// A hundred megabytes arrive whole, and neither the worker nor its supervisor
+// keeps them.
+func TestUploadLarge(t *testing.T) {
+	size := int64(100 << 20)
+	if testing.Short() {
+		size = 10 << 20
+	}
+	sum := sha256.New()
+	io.Copy(sum, bulk(size))
+	want := hex.EncodeToString(sum.Sum(nil))
+	behind(t, func(t *testing.T, f *front) {
+		a := ok(t, f.addr, "POST", "/hash", bulk(size), sized(size))
+		var got struct {
+			Len, Peak int64
+			Sum, Err  string
+		}
+		if err := json.Unmarshal(a.body, &got); err != nil {
+			t.Fatal(err)
+		}
+		if got.Len != size || got.Sum != want || got.Err != "" {
+			t.Errorf("the application got %d bytes, digest %.8s, error %q; want %d, %.8s", got.Len, got.Sum, got.Err, size, want)
+		}
+		if got.Peak > 64<<20 && !racing {
+			t.Errorf("the worker used up to %d MiB", got.Peak>>20)
+		}
+	})
+}
+
+// An upload without a length. Some fronts refuse it by themselves.
+func TestUploadChunked(t *testing.T) {
+	const size = 200_000
+	refused := map[string]int{"AU": 411, "LFS": 411, "HF": 400, "HM": 400}
+	behind(t, func(t *testing.T, f *front) {
+		a, err := request(f.addr, "POST", "/echo", bulk(size), chunked)
+		if err != nil && refused[f.code] != 0 {
+			return // the front closed while the client was still sending
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := refused[f.code]; want != 0 {
+			if a.status != want {
+				t.Errorf("status = %d, want the front's own %d", a.status, want)
+			}
+			return
+		}
+		var s seen
+		if err := json.Unmarshal(a.body, &s); err != nil {
+			t.Fatalf("%s: %v: %.200q", a.reason, err, a.body)
+		}
+		if s.BodyLen != size || s.BodyErr != "" {
+			t.Errorf("body = %d bytes, error %q", s.BodyLen, s.BodyErr)
+		}
+		if te := s.Header.Get("Transfer-Encoding"); te != "" {
+			t.Errorf("the header Transfer-Encoding = %q reached the handler", te)
+		}
+	})
+}
+
+// Bodies of no length at all, with POST and with PUT.
+func TestBodyEmpty(t *testing.T) {
+	behind(t, func(t *testing.T, f *front) {
+		for _, head := range []string{
+			"POST /echo HTTP/1.1\r\nHost: front\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+			"PUT /echo HTTP/1.1\r\nHost: front\r\nConnection: close\r\n\r\n",
+		} {
+			_, r := raw(t, f.addr, head)
+			resp, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatalf("%.4s: %v", head, err)
+			}
+			var s seen
+			if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
+				t.Fatalf("%.4s: %s: %v", head, resp.Status, err)
+			}
+			if s.BodyLen != 0 || s.BodyErr != "" || s.ContentLength > 0 {
+				t.Errorf("%.4s: %d bytes, error %q, length %d", head, s.BodyLen, s.BodyErr, s.ContentLength)
+			}
+		}
+	})
+}
+
+// "100 Continue" reaches the client, whoever sends it, and then the answer.
+func TestExpectContinue(t *testing.T) {
+	behind(t, func(t *testing.T, f *front) {
+		c, r := raw(t, f.addr, "POST /echo HTTP/1.1\r\nHost: front\r\nContent-Length: 5\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n")
+		resp, err := http.ReadResponse(r, nil)
+		if err != nil || resp.StatusCode != 100 {
+			t.Fatalf("first answer = %v, %v", resp, err)
+		}
+		io.WriteString(c, "12345")
+		for resp.StatusCode == 100 && err == nil { // Caddy sends its own and passes appd's on
+			resp, err = http.ReadResponse(r, nil)
+		}
+		if err != nil || resp.StatusCode != 200 {
+			t.Fatalf("final answer = %v, %v", resp, err)
+		}
+		var s seen
+		if err := json.NewDecoder(resp.Body).Decode(&s); err != nil || s.BodyLen != 5 {
+			t.Errorf("body = %d bytes, %v", s.BodyLen, err)
+		}
+	})
+}
+
+// Sixty kilobytes of headers, and one header of twenty.
+func TestHeadersLarge(t *testing.T) {
+	behind(t, func(t *testing.T, f *front) {
+		s := echo(t, f.addr, "GET", "/echo", nil, header("X-Big", strings.Repeat("b", 20_000)))
+		if got := len(s.Header.Get("X-Big")); got != 20_000 {
+			t.Errorf("a header of 20000 bytes arrived with %d", got)
+		}
+		var many []option
+		for i := range 20 {
+			many = append(many, header(fmt.Sprintf("X-Many-%d", i), strings.Repeat("m", 3000)))
+		}
+		s = echo(t, f.addr, "GET", "/echo", nil, many...)
+		for i := range 20 {
+			if got := len(s.Header.Get(fmt.Sprintf("X-Many-%d", i))); got != 3000 {
+				t.Errorf("header %d arrived with %d bytes", i, got)
+			}
+		}
+	}, "NF", "NK", "NX", "NU", "NH1", "NH0", "NFD", "NUD", "CF", "CH")
+}
+
+// A head of any size gets an answer, and appd never resets the connection.
+func TestHeadersTooLarge(t *testing.T) {
+	behind(t, func(t *testing.T, f *front) {
+		var many []option
+		for i := range 30 {
+			many = append(many, header(fmt.Sprintf("X-Many-%d", i), strings.Repeat("m", 3000)))
+		}
+		a, err := request(f.addr, "GET", "/echo", nil, many...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.protocol != "http" && a.status != 500 { // nginx puts all params into one record
+			t.Errorf("status = %d, want nginx's own 500", a.status)
+		}
+		if f.protocol == "http" && a.status != 200 {
+			t.Errorf("status = %d", a.status)
+		}
+	}, "NF", "NK", "NU", "NH1")
+}
+
+// Bytes of a path that are no UTF-8, and an encoded slash.
+func TestPathBytes(t *testing.T) {
+	behind(t, func(t *testing.T, f *front) {
+		s := echo(t, f.addr, "GET", "/echo/%E9%C3%A9", nil)
+		if want := `"/echo/\xe9\u00e9"`; s.Path != want {
+			t.Errorf("path = %s, want %s", s.Path, want)
+		}
+		if f.code == "AU" {
+			return // Apache refuses %2F for uwsgi by itself
+		}
+		s = echo(t, f.addr, "GET", "/echo/a%2Fb", nil)
+		switch f.code {
+		case "AF": // NoDecode: Apache hands out the path as it was written
+			if s.Path != `"/echo/a%2Fb"` && s.Path != `"/echo/a/b"` {
+				t.Errorf("path = %s", s.Path)
+			}
+		default:
+			if s.Path != `"/echo/a/b"` {
+				t.Errorf("path = %s", s.Path)
+			}
+		}
+		if strings.Contains(f.protocol, "http") && f.code[0] == 'N' && s.RawPath != "/echo/a%2Fb" {
+			t.Errorf("RawPath = %q", s.RawPath)
+		}
+		if !strings.Contains(strings.ToUpper(s.RequestURI), "A%2FB") && f.code != "LH" {
+			t.Errorf("RequestURI = %s", s.RequestURI)
+		}
+	})
+}
+
+// A path is decoded once, however often it was encoded.
+func TestPathDecodedOnce(t *testing.T) {
+	behind(t, func(t *testing.T, f *front) {
+		s := echo(t, f.addr, "GET", "/echo/%2541", nil)
+		if s.Path != `"/echo/%41"` {
+			t.Errorf("path = %s", s.Path)
+		}
+	}, "NF", "NK", "NX", "NU", "NH0", "NH1", "NFD", "NUD", "LF", "LU", "HF", "HM", "HH", "CF", "CH", "AH")
+}
+
+// Headers that come twice, and one that must not come at all.
+func TestHeadersJoined(t *testing.T) {
+	behind(t, func(t *testing.T, f *front) {
+		_, r := raw(t, f.addr, "GET /echo HTTP/1.1\r\nHost: front\r\nX-Two: 1\r\nX-Two: 2\r\nCookie: a=1\r\nCookie: b=2\r\n"+
+			"X-Empty:\r\nProxy: http://evil/\r\nX_Under: u\r\nConnection: close\r\n\r\n")
+		resp, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var s seen
+		if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(s.Header.Values("X-Two"), ", "); got != "1, 2" {
+			t.Errorf("X-Two = %q", got)
+		}
+		want := "a=1; b=2"
+		if f.code[0] == 'A' || f.code == "CF" {
+			want = "a=1, b=2" // joined by the front itself, beyond repair
+		}
+		if got := strings.Join(s.Header.Values("Cookie"), "; "); got != want {
+			t.Errorf("Cookie = %q, want %q", got, want)
+		}
+		if got := s.Header.Get("Proxy"); got != "" && f.protocol != "http" {
+			t.Errorf("Proxy = %q reached the handler", got)
+		}
+		if got, there := s.Header["X_under"]; there {
+			t.Errorf("X_Under = %q reached the handler", got)
+		}
+	})
+}
+
+// Many requests on one connection of a client, in turn.
+func TestConnectionReused(t *testing.T) {
+	behind(t, func(t *testing.T, f *front) {
+		c, r := raw(t, f.addr, "")
+		for i := range 5 {
+			body := strings.Repeat("x", i)
+			fmt.Fprintf(c, "POST /echo?n=%d HTTP/1.1\r\nHost: front\r\nContent-Length: %d\r\n\r\n%s", i, len(body), body)
+			s := decodeSeen(t, r)
+			if s.Query != fmt.Sprintf("n=%d", i) || s.BodyLen != int64(i) {
+				t.Errorf("request %d came in as %q with %d bytes", i, s.Query, s.BodyLen)
+			}
+		}
+	})
+}
+
+// decodeSeen reads one answer of /echo from a kept connection.
+func decodeSeen(t *testing.T, r *bufio.Reader) (s seen) {
+	t.Helper()
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &s); err != nil {
+		t.Fatalf("%s: %v: %.200q", resp.Status, err, text)
+	}
+	return s
+}

@@ -1,0 +1,207 @@
+// The world of the tests: programs built once, one appd behind all fronts, and
+// what has to be there.
+
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// limit bounds every wait.
+const limit = 30 * time.Second
+
+// root is the folder of everything; servers that give up root can read it.
+var root string
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) (status int) {
+	dir, err := os.MkdirTemp("", "appd-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	if os.Getenv("APPD_E2E_KEEP") != "" {
+		fmt.Fprintln(os.Stderr, "everything of this run stays in", dir)
+	} else {
+		defer os.RemoveAll(dir)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	root = dir
+	status = m.Run()
+	cleanups.run()
+	if racing && raced(dir) {
+		return 1
+	}
+	return status
+}
+
+// raced says whether the race detector found something in appd or the
+// application, and shows it.
+func raced(dir string) (found bool) {
+	logs, err := filepath.Glob(filepath.Join(dir, "*.log"))
+	if err != nil {
+		return false
+	}
+	for _, file := range logs {
+		text, _ := os.ReadFile(file)
+		if _, after, raced := strings.Cut(string(text), "WARNING: DATA RACE"); raced {
+			fmt.Fprintf(os.Stderr, "%s: DATA RACE%.6000s\n", file, after)
+			found = true
+		}
+	}
+	return found
+}
+
+// cleanups run when all tests are over, last first: what several tests share.
+var cleanups stack
+
+type stack struct {
+	mu    sync.Mutex
+	funcs []func()
+}
+
+func (s *stack) add(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.funcs = append(s.funcs, f)
+}
+
+func (s *stack) run() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range slices.Backward(s.funcs) {
+		f()
+	}
+	s.funcs = nil
+}
+
+// binaries builds appd and the application once.
+var binaries = sync.OnceValues(func() (dir string, err error) {
+	dir = filepath.Join(root, "bin")
+	cmd := exec.Command("go", "build", "-buildvcs=false", fmt.Sprintf("-race=%v", racing), "-o", dir+string(filepath.Separator),
+		"github.com/appd-server/appd/cmd/appd", "github.com/appd-server/appd/internal/e2e/app")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return dir, nil
+})
+
+// pythonEngine builds the engine beside appd, once, with the flags of scripts/build.
+var pythonEngine = sync.OnceValue(func() error {
+	dir, err := binaries()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s", "-o", filepath.Join(dir, "appd_engine.abi3.so"),
+		"github.com/appd-server/appd/server/python/engine")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build -buildmode=c-shared: %w\n%s", err, out)
+	}
+	return nil
+})
+
+// needPython makes appd able to run Python applications.
+func needPython(t testing.TB) {
+	t.Helper()
+	need(t, "python3")
+	if err := pythonEngine(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// binary is the path of appd or of the application.
+func binary(t testing.TB, name string) string {
+	t.Helper()
+	dir, err := binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, name)
+}
+
+// need returns the path of a program. Missing, it fails the test, unless
+// APPD_TEST_SKIP names it.
+func need(t testing.TB, program string) string {
+	t.Helper()
+	if slices.Contains(strings.Split(os.Getenv("APPD_TEST_SKIP"), ","), program) {
+		t.Skipf("APPD_TEST_SKIP names %s", program)
+	}
+	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/usr/local/sbin", "/sbin") {
+		if path, err := exec.LookPath(filepath.Join(dir, program)); err == nil {
+			return path
+		}
+	}
+	t.Fatalf("%s is not installed (scripts/install test); to go on without it: APPD_TEST_SKIP=%s", program, program)
+	return ""
+}
+
+// freePort returns a port of the loopback that nobody listens on.
+func freePort(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+// freeAddr returns an address of the loopback that nobody listens on.
+func freeAddr(t testing.TB) string { return "127.0.0.1:" + freePort(t) }
+
+// folder makes a folder below root.
+func folder(t testing.TB, name string) string {
+	t.Helper()
+	dir := filepath.Join(root, name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// write makes a file below root.
+func write(t testing.TB, file, text string) string {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// eventually waits until ok says true.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within %v: %s", limit, what)
+		}
+	}
+}
+
+// noted waits for what the application noted about a request.
+func noted(t testing.TB, dir, key, event string) string {
+	t.Helper()
+	var text []byte
+	eventually(t, "the application notes "+event, func() bool {
+		var err error
+		text, err = os.ReadFile(filepath.Join(dir, key+"."+event))
+		return err == nil
+	})
+	return string(text)
+}
