@@ -1,0 +1,299 @@
+// Python: appd's worker beside Debian's uWSGI and gunicorn.
+
+//go:build linux
+
+package main
+
+import (
+	"cmp"
+	"embed"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/appd-server/appd/internal/handoff"
+	"github.com/appd-server/appd/server/python"
+)
+
+//go:embed apps/*.py
+var apps embed.FS
+
+// interpreter is Debian's, for which uWSGI and gunicorn are packaged.
+const interpreter = "/usr/bin/python3"
+
+// pyServer is one way to run a Python application.
+type pyServer struct {
+	name, location string
+	threads        int
+	command        []string // of another server; nil: appd
+}
+
+var pyServers = []pyServer{
+	{"appd FastCGI keep-alive", "fastcgi_keep", 1, nil},
+	{"appd uwsgi", "uwsgi", 1, nil},
+	{"appd HTTP", "http", 1, nil},
+	{"appd HTTP, threads = 4", "http", 4, nil},
+	{"uWSGI", "uwsgi", 1, []string{"uwsgi", "--plugin", "python3", "--socket", "SOCKET", "--chmod-socket=666", "--listen", "1024", "--master",
+		"--processes", "2", "--pythonpath", "DIR", "--module", "APP:application", "--disable-logging", "--logto", "DIR/uwsgi.log", "--die-on-term"}},
+	{"gunicorn sync", "http", 1, []string{"/usr/bin/gunicorn", "--bind", "unix:SOCKET", "--workers", "2", "--pythonpath", "DIR", "--log-file", "DIR/gunicorn.log", "APP:application"}},
+	{"gunicorn gthread 4", "http", 4, []string{"/usr/bin/gunicorn", "--bind", "unix:SOCKET", "--workers", "2", "--threads", "4", "--pythonpath", "DIR", "--log-file", "DIR/gunicorn.log", "APP:application"}},
+}
+
+// pyTargets are what the project promises itself for twelve bytes over 32 connections.
+var pyTargets = []struct {
+	of, to      string
+	cpu, faster float64 // at most, at least; 0: not promised
+}{
+	{"appd uwsgi", "uWSGI", 1.1, 1},
+	{"appd FastCGI keep-alive", "uWSGI", 0.75, 1.4},
+	{"appd HTTP", "gunicorn sync", 0.35, 0},
+	{"appd HTTP, threads = 4", "gunicorn gthread 4", 0.35, 0},
+}
+
+// pyCase is a load: an application and how it is asked.
+type pyCase struct {
+	name, app string
+	conns     int
+	post      bool
+}
+
+var pyCases = []pyCase{
+	{"12 bytes", "hello", 32, false},
+	{"12 bytes", "hello", 1, false},
+	{"12 bytes", "hello", 8, false},
+	{"12 bytes", "hello", 128, false},
+	{"10 KB answer", "page", 32, false},
+	{"100 KB POST", "upload", 32, true},
+	{"Flask page", "flaskpage", 32, false},
+}
+
+// pythons measures every case with every server, in turns.
+func pythons() error {
+	dir, err := os.MkdirTemp("", "appd-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := os.CopyFS(dir, apps); err != nil {
+		return err
+	}
+	post := "wrk.method = \"POST\"\nwrk.body = string.rep(\"x\", 102400)\n"
+	if err := os.WriteFile(filepath.Join(dir, "post.lua"), []byte(post), 0o644); err != nil {
+		return err
+	}
+	front, err := startNginx(dir, nil)
+	if err != nil {
+		return err
+	}
+	defer front.stop()
+	for i, c := range pyCases {
+		results := map[string][]result{}
+		shares := map[string]int{}
+		for range cmp.Or(map[bool]int{true: *rounds}[i == 0], 1) {
+			for _, s := range pyServers {
+				r, share, err := measurePython(dir, front, s, c)
+				if err != nil {
+					return fmt.Errorf("%s, %s: %w", s.name, c.name, err)
+				}
+				results[s.name] = append(results[s.name], r)
+				shares[s.name] = share
+			}
+		}
+		showPython(c, results, shares)
+	}
+	return nil
+}
+
+func showPython(c pyCase, results map[string][]result, shares map[string]int) {
+	micros := func(name string) float64 { return median(results[name], func(r result) float64 { return r.micros }) }
+	rate := func(name string) float64 { return median(results[name], func(r result) float64 { return r.rate }) }
+	fmt.Printf("\n| %s, %d connections | CPU us/request | requests/s | p99 ms | PSS a worker |\n|---|---|---|---|---|\n", c.name, c.conns)
+	for _, s := range pyServers {
+		p99 := median(results[s.name], func(r result) float64 { return r.p99 })
+		fmt.Printf("| %s | %.1f | %.0f | %.2f | %.1f MB |\n", s.name, micros(s.name), rate(s.name), p99, float64(shares[s.name])/1024)
+	}
+	if c != pyCases[0] {
+		return
+	}
+	fmt.Println("\n| ratio | CPU | at most | requests/s | at least |\n|---|---|---|---|---|")
+	for _, t := range pyTargets {
+		least := "-"
+		if t.faster > 0 {
+			least = fmt.Sprintf("%.1f", t.faster)
+		}
+		fmt.Printf("| %s / %s | %.2f | %.2f | %.2f | %s |\n", t.of, t.to, micros(t.of)/micros(t.to), t.cpu, rate(t.of)/rate(t.to), least)
+	}
+}
+
+// measurePython starts a server, loads it, and looks at its memory.
+func measurePython(dir string, front *nginx, s pyServer, c pyCase) (result, int, error) {
+	a, err := startPython(dir, s, filepath.Join(dir, "apps"), c.app)
+	if err != nil {
+		return result{}, 0, err
+	}
+	defer a.stop()
+	url, script := front.url(s.location), ""
+	if c.post {
+		script = filepath.Join(dir, "post.lua")
+	}
+	if _, err := loadWith(script, url, c.conns, 300*time.Millisecond); err != nil {
+		return result{}, 0, err
+	}
+	before := a.cpu()
+	l, err := loadWith(script, url, c.conns, time.Duration(*seconds*float64(time.Second)))
+	if err != nil {
+		return result{}, 0, err
+	}
+	used := a.cpu() - before
+	return result{used.Seconds() * 1e6 / float64(l.requests), l.rate, l.p99}, a.share(), nil
+}
+
+// startPython starts two workers of a server on the socket in dir.
+func startPython(dir string, s pyServer, path, module string) (*app, error) {
+	socket := filepath.Join(dir, "app.sock")
+	os.Remove(socket)
+	if s.command == nil {
+		return startPythonWorkers(socket, s, path, module)
+	}
+	replace := strings.NewReplacer("SOCKET", socket, "DIR", path, "APP", module)
+	var arguments []string
+	for _, a := range s.command {
+		arguments = append(arguments, replace.Replace(a))
+	}
+	cmd := exec.Command(arguments[0], arguments[1:]...)
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	a := &app{procs: []*exec.Cmd{cmd}, gentle: true}
+	for range 200 {
+		if c, err := net.Dial("unix", socket); err == nil {
+			c.Close()
+			time.Sleep(500 * time.Millisecond) // its workers, too
+			return a, nil
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	a.stop()
+	return nil, errors.New("it does not open its socket")
+}
+
+// startPythonWorkers is what the supervisor does, with access log and scoreboard.
+func startPythonWorkers(socket string, s pyServer, path, module string) (*app, error) {
+	engine, err := python.FindEngine()
+	if err != nil {
+		return nil, err
+	}
+	argv, err := python.Command(interpreter)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	if err := errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: socket}), unix.Listen(fd, 2048)); err != nil {
+		return nil, err
+	}
+	a := new(app)
+	for slot := range 2 {
+		h := handoff.Handoff{
+			Version: handoff.Version, Name: "bench", Slot: slot, Workers: 2, Control: handoff.ControlFD, Scoreboard: 5, AccessLog: 6, Procs: 1,
+			Listeners: []handoff.Listener{{FD: listenerFD, Address: "unix:" + socket, Protocol: "auto"}},
+			Settings:  []byte(`{"threads":` + strconv.Itoa(s.threads) + `}`),
+			Python:    &handoff.Python{App: module + ":application", Path: []string{path}, Engine: engine},
+		}
+		if err := a.spawnPython(argv, &h, fd, filepath.Join(path, "access.log")); err != nil {
+			a.stop()
+			return nil, err
+		}
+	}
+	for _, line := range a.lines {
+		line.SetReceiveDeadline(time.Now().Add(20 * time.Second))
+		if m, _, err := line.Receive(); err != nil || m.Kind != handoff.Ready {
+			a.stop()
+			return nil, fmt.Errorf("a worker is not ready: %v %s", err, m.Text)
+		}
+	}
+	return a, nil
+}
+
+func (a *app) spawnPython(argv []string, h *handoff.Handoff, listener int, access string) error {
+	line, child, err := handoff.Socketpair()
+	if err != nil {
+		return err
+	}
+	defer child.Close()
+	a.lines = append(a.lines, line)
+	board, err := handoff.CreateBoard()
+	if err != nil {
+		return err
+	}
+	a.boards = append(a.boards, board)
+	log, err := os.OpenFile(access, os.O_CREATE|os.O_WRONLY|os.O_APPEND|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	text, err := h.Marshal()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Stderr = os.Stderr
+	cmd.Env = append(os.Environ(), handoff.Env+"="+text, "GOMAXPROCS=1", "PYTHONUNBUFFERED=1")
+	cmd.ExtraFiles = []*os.File{child}
+	for _, fd := range []int{listener, board.FD()} {
+		dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+		if err != nil {
+			return err
+		}
+		f := os.NewFile(uintptr(dup), "handed")
+		defer f.Close()
+		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
+	}
+	cmd.ExtraFiles = append(cmd.ExtraFiles, log)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	a.procs = append(a.procs, cmd)
+	return nil
+}
+
+// share is the proportional set size of one worker, in KiB: of a child if there is
+// a master process.
+func (a *app) share() (kib int) {
+	pid := a.procs[0].Process.Pid
+	if children := childrenOf(pid); len(children) > 0 {
+		pid = children[len(children)-1]
+	}
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(b)) {
+		fmt.Sscanf(line, "Pss: %d", &kib)
+	}
+	return kib
+}
+
+func childrenOf(pid int) (children []int) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if err != nil {
+		return nil
+	}
+	for s := range strings.FieldsSeq(string(b)) {
+		if n, err := strconv.Atoi(s); err == nil {
+			children = append(children, n)
+		}
+	}
+	return children
+}
