@@ -1,0 +1,49 @@
+# Every target is one line of what it does; the logic is in scripts/. `go build ./cmd/appd` works without any of it.
+.DEFAULT_GOAL := help
+GO   ?= go
+PKGS ?= ./...
+
+.PHONY: build run test race fuzz bench lint cover e2e soak clean help
+
+build: ## bin/appd, and the Python engine beside it when a C compiler is there
+	@GO=$(GO) scripts/build
+
+run: ## build the example and serve it behind nginx over FastCGI, uwsgi and HTTP
+	@GO=$(GO) scripts/run
+
+test: ## all tests, against real fronts; installs those first where it may
+	@scripts/install test
+	$(GO) test -count=1 -timeout 10m $(PKGS)
+
+race: ## the tests under the race detector, without the slow ones
+	@scripts/install test
+	$(GO) test -race -short -count=1 -timeout 10m $(PKGS)
+
+fuzz: ## every fuzz target for FUZZTIME (default 30s)
+	@GO=$(GO) scripts/fuzz
+
+bench: ## appd beside net/http, net/http/fcgi, gunicorn and uWSGI, behind one nginx
+	@scripts/install bench
+	@GO=$(GO) scripts/bench
+
+lint: ## gofmt, vet, go fix, shell syntax and golangci-lint (or staticcheck)
+	@GO=$(GO) scripts/lint
+
+cover: ## coverage of all packages, as cover.html
+	@scripts/install test
+	$(GO) test -short -count=1 -coverpkg=./... -coverprofile=cover.out $(PKGS)
+	$(GO) tool cover -html=cover.out -o cover.html
+
+e2e: ## only the tests behind real fronts, one line a test
+	@scripts/install test
+	$(GO) test -count=1 -timeout 20m -v ./internal/e2e
+
+soak: ## reloads, recycles, scaling and upgrades under load, the long version
+	@scripts/install test
+	APPD_SOAK=1 $(GO) test -count=1 -timeout 60m -v -run 'Load|NothingIsLeft' ./internal/e2e ./supervisor
+
+clean: ## what the targets above made
+	rm -rf bin cover.out cover.html
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
