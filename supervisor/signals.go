@@ -27,7 +27,7 @@ var Verbs = []Verb{
 	{"reopen", syscall.SIGUSR1, "reopen the logs", func(s *Supervisor) { s.reopen() }},
 	{"upgrade", syscall.SIGUSR2, "upgrade to a new appd", func(s *Supervisor) { s.upgrade(nil) }},
 	{"", syscall.SIGTTIN, "one worker more", func(s *Supervisor) { s.addWorkers(1) }},
-	{"", syscall.SIGTTOU, "one worker less", func(s *Supervisor) { s.addWorkers(-1) }},
+	{"", syscall.SIGTTOU, "one worker less", func(s *Supervisor) { s.fewer() }},
 	{"", syscall.SIGWINCH, "send all workers away; HUP or TTIN brings them back (without a controlling terminal only)", func(s *Supervisor) { s.windowChanged() }},
 }
 
@@ -37,8 +37,7 @@ func (s *Supervisor) listenSignals() (stop func()) {
 	verbs := map[os.Signal]func(*Supervisor){}
 	inbox := make(chan os.Signal, 64)
 	for _, v := range Verbs {
-		if v.Signal == syscall.SIGTTOU && stopsOutput() {
-			signal.Ignore(v.Signal)
+		if v.Signal == syscall.SIGTTOU && KeepWriting() {
 			continue
 		}
 		verbs[v.Signal] = v.do
@@ -85,17 +84,30 @@ func (s *Supervisor) windowChanged() {
 	}
 }
 
-// stopsOutput says whether our terminal sends TTOU to whoever writes to it from the
-// background (stty tostop). Taken as a wish for fewer workers, it would come again
-// with each attempt to write a line of the log.
-func stopsOutput() bool {
+// fewer is TTOU. From a terminal that has just been told to send it (stty tostop) it
+// is no wish for fewer workers: it would come again with each attempt to write a line
+// of the log.
+func (s *Supervisor) fewer() {
+	if !KeepWriting() {
+		s.addWorkers(-1)
+	}
+}
+
+// KeepWriting has this process ignore TTOU if its terminal sends that to whoever
+// writes from the background (stty tostop), and says whether it does. A program that
+// will be a supervisor calls it before its first line of output, which would stop it.
+func KeepWriting() bool {
 	f, err := os.OpenFile("/dev/tty", os.O_RDONLY|syscall.O_NOCTTY, 0)
 	if err != nil {
 		return false
 	}
 	defer f.Close()
 	mode, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil && mode.Lflag&unix.TOSTOP != 0
+	if err != nil || mode.Lflag&unix.TOSTOP == 0 {
+		return false
+	}
+	signal.Ignore(syscall.SIGTTOU)
+	return true
 }
 
 // hasTerminal says whether there is a controlling terminal.

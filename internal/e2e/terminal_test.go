@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -114,7 +115,8 @@ func (tt *terminal) resize(t *testing.T) {
 // terminalApp is the files of an appd that a terminal will run.
 func terminalApp(t *testing.T, extra string) *appd {
 	t.Helper()
-	a := &appd{dir: folder(t, t.Name()), notes: folder(t, t.Name()+"/notes")}
+	name := strings.ReplaceAll(t.Name(), "/", "-")
+	a := &appd{dir: folder(t, name), notes: folder(t, name+"/notes")}
 	a.conf = write(t, filepath.Join(a.dir, "appd.hcl"), a.config(t, nil, extra))
 	return a
 }
@@ -163,45 +165,52 @@ func TestTerminalResize(t *testing.T) {
 }
 
 // `appd dev &` under a shell: reading the terminal from the background would
-// raise TTIN, which means one worker more. It does not happen, and
-// keys that the shell is given do not reach appd. In the foreground r reloads.
+// raise TTIN, which means one worker more, and writing to one with `stty tostop`
+// TTOU, one worker less. Neither happens, and keys that the shell is given do not
+// reach appd. In the foreground r reloads.
 func TestTerminalDevelopment(t *testing.T) {
-	a := terminalApp(t, "workers = 2\n")
-	tt := inTerminal(t, need(t, "bash"), "--norc", "--noprofile", "-i")
-	fmt.Fprintf(tt, "%s dev -c %s &\n", binary(t, "appd"), a.conf)
-	n := 0
-	eventually(t, "appd dev answers", func() bool {
-		_, status := a.try(t, "status")
-		return status == 0 && ready(a.status(t)) > 0
-	})
-	n = ready(a.status(t))
-	before := a.up(t, n)
-	tt.resize(t)
-	fmt.Fprint(tt, "echo r q r q\n")
-	a.still(t, before)
+	for _, mode := range []struct{ name, before, during string }{
+		{name: "plain"},
+		{name: "tostop", before: "stty tostop\n"},
+		{name: "tostop-later", during: "stty tostop\n"},
+	} {
+		t.Run(mode.name, func(t *testing.T) {
+			a := terminalApp(t, "")
+			tt := inTerminal(t, need(t, "bash"), "--norc", "--noprofile", "-i")
+			fmt.Fprintf(tt, "%s%s dev -w 3 -c %s &\n", mode.before, binary(t, "appd"), a.conf)
+			before := a.up(t, 3)
+			tt.resize(t)
+			fmt.Fprint(tt, "echo r q r q\n")
+			a.still(t, before)
 
-	generation := a.status(t).Generation
-	fmt.Fprint(tt, "fg\n")
-	eventually(t, "r reloads", func() bool {
-		if a.status(t).Generation > generation {
-			return true
-		}
-		fmt.Fprint(tt, "r")
-		time.Sleep(200 * time.Millisecond) // a key that the shell still took is lost
-		return false
-	})
-	tt.resize(t)
-	fmt.Fprint(tt, "q")
-	eventually(t, "q stops", func() bool { _, status := a.try(t, "status"); return status == 3 })
-	fmt.Fprint(tt, "exit\n")
+			fmt.Fprintf(tt, "%secho shell is \"\"listening\n", mode.during)
+			eventually(t, "the shell has read it", func() bool { return strings.Contains(tt.shown(), "shell is listening") })
+			a.verb(t, "scale", "4") // which is said in the terminal
+			a.still(t, a.up(t, 4))
+
+			generation := a.status(t).Generation
+			fmt.Fprint(tt, "fg\n")
+			eventually(t, "r reloads", func() bool {
+				if a.status(t).Generation > generation {
+					return true
+				}
+				fmt.Fprint(tt, "r")
+				time.Sleep(200 * time.Millisecond) // a key that the shell still took is lost
+				return false
+			})
+			tt.resize(t)
+			fmt.Fprint(tt, "q")
+			eventually(t, "q stops", func() bool { _, status := a.try(t, "status"); return status == 3 })
+			fmt.Fprint(tt, "exit\n")
+		})
+	}
 }
 
 // When the terminal closes, development stops.
 func TestTerminalCloses(t *testing.T) {
 	for _, mode := range []string{"foreground", "background"} {
 		t.Run(mode, func(t *testing.T) {
-			a := &appd{dir: folder(t, "TestTerminalCloses-"+mode), notes: folder(t, "TestTerminalCloses-"+mode+"/notes")}
-			a.conf = write(t, filepath.Join(a.dir, "appd.hcl"), a.config(t, nil, "workers = 1\n"))
+			a := terminalApp(t, "workers = 1\n")
 			var tt *terminal
 			if mode == "foreground" {
 				tt = inTerminal(t, binary(t, "appd"), "dev", "-c", a.conf)
