@@ -13,18 +13,18 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/appd-server/appd/internal/config"
+	"github.com/appd-server/appd/internal/ports"
 	"github.com/appd-server/appd/supervisor"
 )
 
-// freeAddress is an address of this machine that nobody has at the moment.
+// freeAddress is an address of this machine that nobody has.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := ports.Free()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return "127.0.0.1:" + port
 }
 
 // answers says whether somebody serves admin pages at an address.
@@ -54,7 +54,7 @@ func newEndpoints(t *testing.T) (*endpoints, context.Context) {
 // eventually waits for something that another goroutine is about to do.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if done() {
 			return
 		}
@@ -104,7 +104,7 @@ func TestEndpointsFollowReloads(t *testing.T) {
 
 func TestAnAddressInUseRefuses(t *testing.T) {
 	e, ctx := newEndpoints(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", freeAddress(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,15 +30,20 @@ type developer struct {
 	results chan outcome
 	built   atomic.Int64 // nanoseconds that the last build took
 	number  atomic.Int64 // generation that was prepared last
-	broken  bool         // the newest code does not run
-	pending []string     // changed since the last good generation
+
+	// owned by run
+	broken  bool     // the newest code does not run
+	pending []string // changed since the last good generation
+	reloads int      // begun
 }
 
 // outcome is a reload that ended.
 type outcome struct {
-	paths []string
-	took  time.Duration
-	err   error
+	number int // of the reload
+	paths  []string
+	took   time.Duration
+	err    error
+	last   bool // nothing had changed again when it ended
 }
 
 // newDeveloper makes the developer of a configuration with reload = true.
@@ -84,21 +89,55 @@ func (d *developer) run(ctx context.Context) {
 				d.reload(ctx, c.Paths)
 			}
 		case o := <-d.results:
-			d.report(o)
+			d.ended(ctx, o)
 		}
+	}
+}
+
+// ended reports a reload, but one that failed only if its source is still the newest:
+// a file that the compiler met half written is whole a moment later, and the reload
+// for that is the one to report.
+func (d *developer) ended(ctx context.Context, o outcome) {
+	switch {
+	case o.err == nil:
+		d.report(o)
+	case o.number < d.reloads: // superseded, or as good as that
+	case o.last:
+		d.report(o)
+	default:
+		d.s.sides.Go(func() {
+			d.watcher.CatchUp(ctx) // what changed meanwhile comes to the loop first
+			o.last = true
+			d.hand(ctx, o)
+		})
+	}
+}
+
+// hand gives an outcome to the loop.
+func (d *developer) hand(ctx context.Context, o outcome) {
+	select {
+	case d.results <- o:
+	case <-ctx.Done():
+	}
+}
+
+// again asks the loop for a reload although nothing changed.
+func (d *developer) again(ctx context.Context) {
+	select {
+	case d.changes <- watch.Change{}:
+	case <-ctx.Done():
 	}
 }
 
 // reload begins a reload for changed files; its outcome comes to the loop.
 func (d *developer) reload(ctx context.Context, paths []string) {
 	d.pending = slices.Compact(slices.Sorted(slices.Values(append(d.pending, paths...))))
-	began, because := time.Now(), d.pending
+	d.reloads++
+	began, o := time.Now(), outcome{number: d.reloads, paths: d.pending}
 	d.s.sides.Go(func() {
-		err := d.s.super.Reload(ctx)
-		select {
-		case d.results <- outcome{because, time.Since(began), err}:
-		case <-ctx.Done():
-		}
+		o.err = d.s.super.Reload(ctx)
+		o.took = time.Since(began)
+		d.hand(ctx, o)
 	})
 }
 

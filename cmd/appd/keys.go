@@ -39,7 +39,7 @@ func (s *service) keys(ctx context.Context, d *developer) {
 			s.super.Stop(ctx, true)
 			return
 		case key == 'r':
-			d.reload(ctx, nil)
+			d.again(ctx)
 		case key == 'q':
 			s.super.Stop(ctx, false)
 		}

@@ -21,11 +21,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/appd-server/appd/internal/control"
+	"github.com/appd-server/appd/internal/ports"
 )
 
 // patience is how long a script waits for something to become true. It is long
 // because the machine may be busy; a wait ends as soon as it is true.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func netFileListener(f *os.File) (net.Listener, error) { return net.FileListener(f) }
 
@@ -54,7 +55,11 @@ func setup(env *testscript.Env) error {
 	env.Setenv("GOPROXY", "off")
 	env.Defer(func() { stopLeftover(env.Getenv("RUNTIME_DIRECTORY")) })
 	for i := range 3 {
-		env.Setenv("PORT"+strconv.Itoa(i+1), strconv.Itoa(freePort()))
+		port, err := ports.Free()
+		if err != nil {
+			return err
+		}
+		env.Setenv("PORT"+strconv.Itoa(i+1), port)
 	}
 	return nil
 }
@@ -75,16 +80,6 @@ func stopLeftover(runDir string) {
 func repository() (string, error) {
 	dir, err := os.Getwd()
 	return filepath.Join(dir, "..", ".."), err
-}
-
-// freePort is a port that nobody has at this moment.
-func freePort() int {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // scriptCommands are what scripts can do besides running programs.

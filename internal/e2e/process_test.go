@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -31,7 +32,7 @@ func launch(t testing.TB, name string, env []string, argv ...string) *process {
 // launchWith starts a program that inherits file, if any, as descriptor 3.
 func launchWith(t testing.TB, name string, file *os.File, env []string, argv ...string) *process {
 	t.Helper()
-	p := &process{name: name, cmd: exec.Command(argv[0], argv[1:]...), log: filepath.Join(root, name+".log"), done: make(chan struct{})}
+	p := &process{name: name, cmd: exec.Command(argv[0], argv[1:]...), log: newLog(name), done: make(chan struct{})}
 	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		t.Fatal(err)
@@ -51,6 +52,15 @@ func launchWith(t testing.TB, name string, file *os.File, env []string, argv ...
 		close(p.done)
 	}()
 	return p
+}
+
+// newLog is the path of a log that does not exist yet: a test may be run again.
+func newLog(name string) string {
+	path := filepath.Join(root, name+".log")
+	for n := 2; exists(path); n++ {
+		path = filepath.Join(root, fmt.Sprintf("%s-%d.log", name, n))
+	}
+	return path
 }
 
 // ended says whether the process has ended.
@@ -84,11 +94,30 @@ func (p *process) stop(sig syscall.Signal) error {
 	}
 }
 
-// tail is the end of the log, for a failure message.
+// accessLine is a line of the access log that says that all is well.
+var accessLine = regexp.MustCompile(`"[A-Z]+ \S+ HTTP/1\.[01]" [123]\d\d `)
+
+// tail is the end of the log, for a failure message, without the requests that
+// succeeded.
 func (p *process) tail() string {
-	text, _ := os.ReadFile(p.log)
-	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
-	return strings.Join(lines[max(0, len(lines)-40):], "\n")
+	const most = 150
+	var lines []string
+	for line := range strings.Lines(p.text()) {
+		if !accessLine.MatchString(line) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-most):], "")
+}
+
+// linesWith are the lines of the log that hold what.
+func (p *process) linesWith(what string) (lines string) {
+	for line := range strings.Lines(p.text()) {
+		if strings.Contains(line, what) {
+			lines += line
+		}
+	}
+	return lines
 }
 
 // text is the whole log.
@@ -114,7 +143,7 @@ func (p *process) awaitLog(t testing.TB, what ...string) string {
 		case p.ended() || time.Now().After(end):
 			t.Fatalf("%s does not log %q:\n%s", p.name, what, p.tail())
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(pause)
 	}
 }
 
@@ -145,7 +174,7 @@ func (p *process) awaitListen(t testing.TB, addrs ...string) {
 			if p.ended() || time.Now().After(end) {
 				t.Fatalf("%s does not listen on %s: %v\n%s", p.name, addr, err, p.tail())
 			}
-			time.Sleep(5 * time.Millisecond)
+			time.Sleep(pause)
 		}
 	}
 }

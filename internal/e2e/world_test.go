@@ -5,7 +5,6 @@ package e2e
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,10 +13,16 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/appd-server/appd/internal/ports"
 )
 
-// limit bounds every wait.
-const limit = 30 * time.Second
+// limit bounds every wait. It is long because the machine may be slow and busy, and
+// costs nothing where what is waited for happens.
+const limit = time.Minute
+
+// pause is the rest between two looks: it leaves the machine to what is waited for.
+const pause = 20 * time.Millisecond
 
 // root is the folder of everything; servers that give up root can read it.
 var root string
@@ -153,12 +158,10 @@ func need(t testing.TB, program string) string {
 // freePort returns a port of the loopback that nobody listens on.
 func freePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := ports.Free()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
 	return port
 }
 
@@ -187,7 +190,7 @@ func write(t testing.TB, file, text string) string {
 // eventually waits until ok says true.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(limit); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(limit); !ok(); time.Sleep(pause) {
 		if time.Now().After(end) {
 			t.Fatalf("not within %v: %s", limit, what)
 		}

@@ -69,6 +69,8 @@ type Watcher struct {
 	notify  *fsnotify.Watcher // nil while polling
 	added   map[string]uint64 // what notify watches: path and inode
 	inbox   chan []string
+	asks    chan chan struct{}
+	asked   []chan struct{} // of CatchUp, until the burst under way is over
 }
 
 // Change is one burst of changes.
@@ -86,7 +88,7 @@ func New(w Watcher) *Watcher {
 		w.open = fsnotify.NewWatcher
 	}
 	w.modules, w.links, w.added = map[string]bool{}, map[string]bool{}, map[string]uint64{}
-	w.inbox = make(chan []string, 16)
+	w.inbox, w.asks = make(chan []string, 16), make(chan chan struct{})
 	for _, p := range slices.Concat(w.Extra, w.Browser) {
 		if isDir(p) {
 			p = filepath.Join(p, "**")
@@ -101,6 +103,22 @@ func New(w Watcher) *Watcher {
 func (w *Watcher) Modules(ctx context.Context, files []string) {
 	select {
 	case w.inbox <- files:
+	case <-ctx.Done():
+	}
+}
+
+// CatchUp returns when every change up to now has been given to Changed: after the
+// burst under way, or at once. It may be called while Run runs, from any goroutine
+// but that of Changed, and returns early when ctx ends.
+func (w *Watcher) CatchUp(ctx context.Context) {
+	done := make(chan struct{})
+	select {
+	case w.asks <- done:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-done:
 	case <-ctx.Done():
 	}
 }
@@ -130,6 +148,11 @@ func (w *Watcher) Run(ctx context.Context) {
 			return
 		case files := <-w.inbox:
 			w.learn(files)
+		case done := <-w.asks:
+			w.asked = append(w.asked, done)
+			if quiet == nil {
+				w.compare() // an event may not have been read yet
+			}
 		case e := <-events:
 			if w.matters(e) {
 				quiet = time.After(quietFor)
@@ -153,7 +176,7 @@ func (w *Watcher) Run(ctx context.Context) {
 	}
 }
 
-// compare makes a new survey and reports what is different.
+// compare makes a new survey and reports what is different, and tells who asked.
 func (w *Watcher) compare() {
 	now := w.settle(w.last)
 	paths := changes(w.last, now)
@@ -161,6 +184,10 @@ func (w *Watcher) compare() {
 	if len(paths) > 0 {
 		w.Changed(Change{Paths: paths, Browser: !slices.ContainsFunc(paths, func(p string) bool { return !w.browserOnly(p) })})
 	}
+	for _, done := range w.asked {
+		close(done)
+	}
+	w.asked = nil
 }
 
 // learn takes modules in without reporting them as a change.

@@ -337,6 +337,27 @@ func TestModules(t *testing.T) {
 	}
 }
 
+// What has changed is reported before CatchUp returns, whether the events of it are
+// under way, have been read, or will come with the next look of a poll.
+func TestCatchUp(t *testing.T) {
+	for _, engine := range []Engine{Inotify, Poll} {
+		t.Run(string(engine), func(t *testing.T) {
+			s := watchSite(t, func(_ string, w *Watcher) { w.Engine = engine }, "main.go", "package main")
+			for i := range 5 {
+				s.write("main.go", fmt.Sprintf("package main // %d", i))
+				s.w.CatchUp(t.Context())
+				select {
+				case <-s.changes:
+				default:
+					t.Fatalf("save %d was not reported before CatchUp returned", i)
+				}
+			}
+			s.w.CatchUp(t.Context())
+			s.expect()
+		})
+	}
+}
+
 // TestWatchesArePruned counts what inotify was asked to watch.
 func TestWatchesArePruned(t *testing.T) {
 	var files []string
