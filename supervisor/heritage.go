@@ -172,9 +172,11 @@ func (s *Supervisor) hearPredecessor(h *heritage) {
 			}})
 			return
 		}
-		if m.Kind != handoff.Passed || !s.post(message{fds: fds, do: func() { s.adoptFrom(h, m, fds) }}) {
+		if m.Kind != handoff.Passed {
 			handoff.CloseFDs(fds)
+			continue
 		}
+		s.post(message{fds: fds, do: func() { s.adoptFrom(h, m, fds) }})
 	}
 }
 

@@ -207,11 +207,12 @@ func vacant(path string) error {
 }
 
 // lockPath takes the lock that stands for the ownership of path. The file goes with
-// its owner, so one that was locked after its removal does not count.
+// its owner, so one that was locked after its removal does not count. A link is not
+// followed: in a folder where others may write it could lead to any file of ours.
 func lockPath(path string) (*os.File, error) {
 	name := path + ".lock"
 	for {
-		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 		if err != nil {
 			return nil, fmt.Errorf("unix:%s: %w", path, err)
 		}
@@ -233,7 +234,7 @@ func sameFile(f *os.File, name string) bool {
 	if err != nil {
 		return false
 	}
-	b, err := os.Stat(name)
+	b, err := os.Lstat(name)
 	return err == nil && os.SameFile(a, b)
 }
 

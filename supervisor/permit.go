@@ -21,7 +21,8 @@ import (
 var fronts = []string{"www-data", "nginx"}
 
 // permit sets owner, group and mode of the socket's file. A group that nobody wrote
-// is set where that is possible.
+// is set where that is possible. The file is held by a descriptor: whoever may write
+// to its folder, the application perhaps, could put a link to another file there.
 func (l *listener) permit(path string) error {
 	uid, gid := -1, -1
 	if l.spec.Owner != "" {
@@ -38,20 +39,45 @@ func (l *listener) permit(path string) error {
 		}
 		gid = id
 	}
+	file, err := holdSocket(path)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(file)
 	if uid >= 0 || gid >= 0 {
-		if err := os.Lchown(path, uid, gid); err != nil {
-			return err
+		if err := chownHeld(file, uid, gid); err != nil {
+			return fmt.Errorf("%s: %w", path, os.NewSyscallError("chown", err))
 		}
 	}
 	if gid < 0 {
 		for _, name := range fronts {
-			if id, err := lookupGroup(name); err == nil && os.Lchown(path, -1, id) == nil {
+			if id, err := lookupGroup(name); err == nil && chownHeld(file, -1, id) == nil {
 				break
 			}
 		}
 	}
-	return os.Chmod(path, cmp.Or(l.spec.Mode, defaultMode))
+	// A descriptor of this kind cannot be given to fchmod(2).
+	return os.Chmod(fmt.Sprintf("/proc/self/fd/%d", file), cmp.Or(l.spec.Mode, defaultMode))
 }
+
+// holdSocket opens the socket file at path, but nothing that a link there leads to.
+func holdSocket(path string) (int, error) {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("%s: %w", path, os.NewSyscallError("open", err))
+	}
+	var st unix.Stat_t
+	if err = unix.Fstat(fd, &st); err == nil && st.Mode&unix.S_IFMT != unix.S_IFSOCK {
+		err = errors.New("is no longer a socket")
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("%s: %w", path, err)
+	}
+	return fd, nil
+}
+
+func chownHeld(fd, uid, gid int) error { return unix.Fchownat(fd, "", uid, gid, unix.AT_EMPTY_PATH) }
 
 // lookupUser finds a user by name or number.
 func lookupUser(name string) (int, error) {

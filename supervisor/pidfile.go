@@ -66,8 +66,9 @@ func (p *pidfile) write() error {
 			}
 		}
 	}
-	name := fmt.Sprintf("%s.%d", p.path, os.Getpid())
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
+	name := temporaryPIDFile(p.path)
+	os.Remove(name) // of a process that had our number
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return fmt.Errorf("pidfile: %w", err)
 	}
@@ -82,6 +83,8 @@ func (p *pidfile) write() error {
 	p.file = f
 	return nil
 }
+
+func temporaryPIDFile(path string) string { return fmt.Sprintf("%s.%d", path, os.Getpid()) }
 
 // remove removes the file if it is ours and nobody has taken over.
 func (p *pidfile) remove(takenOver bool) error {
