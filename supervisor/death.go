@@ -174,8 +174,14 @@ func (s *Supervisor) accessLines(w *worker) {
 	if w.gen.cfg.AccessLine == nil {
 		return
 	}
+	missing := 0
 	for _, q := range inFlight(&w.seen) {
-		w.gen.logs.write(w.gen.cfg.AccessLine(Victim{RequestStatus: q, Slot: w.slot, Generation: w.gen.number, PID: w.pid(), Reason: w.reason}))
+		if !w.gen.logs.write(w.gen.cfg.AccessLine(Victim{RequestStatus: q, Slot: w.slot, Generation: w.gen.number, PID: w.pid(), Reason: w.reason})) {
+			missing++
+		}
+	}
+	if missing > 0 {
+		s.log.Warn("the access log takes no more, lines were dropped", append(w.keys(), "lines", missing)...)
 	}
 }
 

@@ -220,13 +220,16 @@ func (s *Supervisor) handOn(w *worker, l *listener, m handoff.Message, fd int) {
 	}
 }
 
+// maxWorkers is what a slip of the finger gets at most: each worker is a process.
+const maxWorkers = 4096
+
 // scale sets the number of workers.
 func (s *Supervisor) scale(n int) error {
 	switch {
 	case s.stopping != running:
 		return ErrStopping
-	case n < 0:
-		return fmt.Errorf("cannot run %d workers", n)
+	case n < 0 || n > maxWorkers:
+		return fmt.Errorf("cannot run %d workers: from 1 to %d", n, maxWorkers)
 	case n == 0 && s.paused():
 		return nil
 	case n == 0:

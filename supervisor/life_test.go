@@ -394,6 +394,9 @@ func TestScale(t *testing.T) {
 		w.s.Scale(context.Background(), 1)
 		w.after(time.Second)
 		w.want("0/1 ready")
+		if err := w.s.Scale(context.Background(), maxWorkers+1); err == nil {
+			t.Errorf("Scale(%d) was accepted", maxWorkers+1)
+		}
 		if err := w.s.Scale(context.Background(), 0); err == nil {
 			t.Error("scaled to nothing")
 		}

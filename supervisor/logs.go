@@ -93,13 +93,20 @@ func (f *logFile) duplicate() int {
 	return fd
 }
 
-// write appends a line to the access log in one piece.
-func (l *logs) write(line []byte) {
+// write appends a line to the access log in one piece, and says whether it could. It
+// is called by the loop, which must not wait for a pipe that nobody reads: one that
+// has room takes a page at least, and a line is shorter.
+func (l *logs) write(line []byte) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.access != nil {
-		_, _ = unix.Write(l.access.fd, line)
+	if l.access == nil {
+		return true
 	}
+	if n, err := unix.Poll([]unix.PollFd{{Fd: int32(l.access.fd), Events: unix.POLLOUT}}, 0); n == 0 || err != nil {
+		return false
+	}
+	_, err := unix.Write(l.access.fd, line)
+	return err == nil
 }
 
 func (l *logs) close() {

@@ -11,9 +11,11 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -212,7 +214,13 @@ func parseJSON(text string) (lvl hclog.Level, msg string, keys []any, ok bool) {
 	}
 	name, _ := takeString(fields, "@level", "level", "severity", "lvl")
 	takeString(fields, "@timestamp", "time", "ts", "timestamp")
+	if first, printable := oneLine(msg); !printable {
+		msg, keys = first, append(keys, "text", msg)
+	}
 	for _, k := range slices.Sorted(maps.Keys(fields)) {
+		if strings.ContainsFunc(k, unicode.IsControl) {
+			return 0, "", nil, false // as JSON it is escaped
+		}
 		v := fields[k]
 		if _, plain := v.(string); !plain {
 			if b, err := json.Marshal(v); err == nil {
@@ -222,6 +230,18 @@ func parseJSON(text string) (lvl hclog.Level, msg string, keys []any, ok bool) {
 		keys = append(keys, k, v)
 	}
 	return level(name), msg, keys, true
+}
+
+// oneLine is the first line of a message, escaped as Go would do it, and whether that
+// is all of it. The library had escaped what clients put there; written out as it was
+// meant, it could look like lines of our own.
+func oneLine(msg string) (first string, same bool) {
+	first, _, _ = strings.Cut(msg, "\n")
+	if strings.ContainsFunc(first, unicode.IsControl) {
+		quoted := strconv.Quote(first)
+		first = quoted[1 : len(quoted)-1]
+	}
+	return first, first == msg
 }
 
 // takeString removes the first of the names that holds a text and returns it.

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -45,16 +46,20 @@ func TestOutputBecomesEntries(t *testing.T) {
 		text string
 		want []string
 	}{
-		"lines":      {"one\ntwo\r\n\nthree", []string{"info|one|[]", "info|two|[]", "info||[]", "info|three|[]"}},
-		"panic":      {"before\n" + goPanic + "\n", []string{"info|before|[]", "error|" + goPanic + "|[]"}},
-		"traceback":  {traceback + "\nafter\n", []string{"error|" + traceback + "|[]", "info|after|[]"}},
-		"hclog":      {`{"@level":"warn","@message":"low","@timestamp":"x","disk":3,"on":"a b"}` + "\n", []string{"warn|low|[disk 3 on a b]"}},
-		"slog":       {`{"time":"2026","level":"ERROR","msg":"no","n":{"a":[1]}}` + "\n", []string{`error|no|[n {"a":[1]}]`}},
-		"odd types":  {`{"level":7,"msg":["x"]}` + "\n", []string{`info|{"level":7,"msg":["x"]}|[]`}},
-		"no message": {`{"a":1}` + "\n", []string{`info|{"a":1}|[]`}},
-		"half":       {`{"msg":"x"` + "\n", []string{`info|{"msg":"x"|[]`}},
-		"two":        {`{"msg":"x"} {"msg":"y"}` + "\n", []string{`info|{"msg":"x"} {"msg":"y"}|[]`}},
-		"long":       {strings.Repeat("x", maxLine+5) + "\n", []string{"info|" + strings.Repeat("x", maxLine) + "|[]", "info|xxxxx|[]"}},
+		"lines":     {"one\ntwo\r\n\nthree", []string{"info|one|[]", "info|two|[]", "info||[]", "info|three|[]"}},
+		"panic":     {"before\n" + goPanic + "\n", []string{"info|before|[]", "error|" + goPanic + "|[]"}},
+		"traceback": {traceback + "\nafter\n", []string{"error|" + traceback + "|[]", "info|after|[]"}},
+		"hclog":     {`{"@level":"warn","@message":"low","@timestamp":"x","disk":3,"on":"a b"}` + "\n", []string{"warn|low|[disk 3 on a b]"}},
+		"slog":      {`{"time":"2026","level":"ERROR","msg":"no","n":{"a":[1]}}` + "\n", []string{`error|no|[n {"a":[1]}]`}},
+		"several lines": {`{"level":"error","msg":"login of bob\n2026-11-21T03:08:34Z [INFO]  appd: all is well"}` + "\n",
+			[]string{"error|login of bob|[text login of bob\n2026-11-21T03:08:34Z [INFO]  appd: all is well]"}},
+		"escape in a message": {`{"msg":"a\u001b[2Jb"}` + "\n", []string{"info|a\\x1b[2Jb|[text a\x1b[2Jb]"}},
+		"line end in a key":   {`{"msg":"x","a\nb":1}` + "\n", []string{`info|{"msg":"x","a\nb":1}|[]`}},
+		"odd types":           {`{"level":7,"msg":["x"]}` + "\n", []string{`info|{"level":7,"msg":["x"]}|[]`}},
+		"no message":          {`{"a":1}` + "\n", []string{`info|{"a":1}|[]`}},
+		"half":                {`{"msg":"x"` + "\n", []string{`info|{"msg":"x"|[]`}},
+		"two":                 {`{"msg":"x"} {"msg":"y"}` + "\n", []string{`info|{"msg":"x"} {"msg":"y"}|[]`}},
+		"long":                {strings.Repeat("x", maxLine+5) + "\n", []string{"info|" + strings.Repeat("x", maxLine) + "|[]", "info|xxxxx|[]"}},
 	} {
 		if got, _ := collect(t, test.text); !slices.Equal(got, test.want) {
 			t.Errorf("%s: %q, want %q", name, got, test.want)
@@ -131,4 +136,32 @@ func TestAStuckLogBlocksNobody(t *testing.T) {
 			t.Error("the loss was not reported")
 		}
 	})
+}
+
+// A worker dies while nobody reads the pipe that the access log goes to: the loop must
+// not wait for it.
+func TestAccessLogTakesNoMore(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	l := &logs{access: &logFile{fd: int(w.Fd())}}
+	line := []byte(strings.Repeat("x", 99) + "\n")
+	written := 0
+	for l.write(line) {
+		if written++; written > 1<<20/len(line) {
+			t.Fatal("the pipe takes everything")
+		}
+	}
+	if written == 0 {
+		t.Error("an empty pipe took nothing")
+	}
+	if _, err := io.CopyN(io.Discard, r, int64(written*len(line))); err != nil {
+		t.Fatal(err)
+	}
+	if !l.write(line) {
+		t.Error("nothing was taken when there was room again")
+	}
 }

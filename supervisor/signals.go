@@ -71,7 +71,7 @@ func (s *Supervisor) addWorkers(n int) {
 	case s.stopping != running || !s.booted:
 	case s.paused() && n > 0:
 		s.resize(s.cfg.startWith())
-	case !s.paused() && s.wanted+n >= 1:
+	case !s.paused() && s.wanted+n >= 1 && s.wanted+n <= maxWorkers:
 		s.resize(s.wanted + n)
 	}
 }
