@@ -40,7 +40,7 @@ type Config struct {
 	Hooks []Hook
 
 	PIDFile string // written when ready, locked; "" = none
-	RunDir  string // folder of our own for locks of listeners without a path, 0700; must exist
+	RunDir  string // folder of our own, which only an upgrade can change
 
 	Log       hclog.Logger // nil: discarded
 	ReopenLog func() error // makes Log write into a new file (USR1); may be nil

@@ -92,6 +92,7 @@ func TestEnvironmentOfWorkers(t *testing.T) {
 	t.Setenv("GOMAXPROCS", "")
 	os.Unsetenv("GOMAXPROCS")
 	t.Setenv("NOTIFY_SOCKET", "/nowhere")
+	t.Setenv("APPD_DETACHED", "done")
 	t.Setenv("FROM_OUTSIDE", "old")
 	cfg := realConfig(t, "")
 	cfg.App.Env = append(cfg.App.Env, "FROM_OUTSIDE=new")
@@ -104,7 +105,7 @@ func TestEnvironmentOfWorkers(t *testing.T) {
 		}
 	}
 	for _, kv := range env {
-		if strings.HasPrefix(kv, "NOTIFY_SOCKET") || kv == "FROM_OUTSIDE=old" {
+		if strings.HasPrefix(kv, "NOTIFY_SOCKET") || strings.HasPrefix(kv, "APPD_DETACHED") || kv == "FROM_OUTSIDE=old" {
 			t.Errorf("%s reached the worker", kv)
 		}
 	}

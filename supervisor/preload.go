@@ -21,7 +21,10 @@ import (
 	"github.com/appd-server/appd/internal/handoff"
 )
 
-const forkTime = 10 * time.Second // for one fork
+const (
+	forkTime = 10 * time.Second // for one fork
+	noSlot   = -1               // of the preload process, which serves nobody
+)
 
 // preloader keeps the preload process of a generation. It is a child of ours like
 // any worker, but has no slot: who needs the next fork sees to it that it lives.
@@ -88,7 +91,7 @@ func (l *launcher) forkImporter(p *child, g *generation) error {
 		return err
 	}
 	env := append(setenv(g.environment(), "PYTHONUNBUFFERED", "1"), handoff.Env+"="+text)
-	return l.exec(p, order{gen: g, slot: -1, workers: g.cfg.Workers}, fds, g.program.Command, env)
+	return l.exec(p, order{gen: g, slot: noSlot, workers: g.cfg.Workers}, fds, g.program.Command, env)
 }
 
 // preloadContract is the hand-over of a preload process: no listener, no scoreboard.
@@ -105,7 +108,7 @@ func (l *launcher) preloadContract(p *child, fds *inheritance, g *generation) (s
 	}
 	python := *g.python()
 	python.Preload = true
-	h := &handoff.Handoff{Version: handoff.Version, Name: g.cfg.App.Name, Slot: -1, Generation: g.number, Workers: g.cfg.Workers, Settings: g.cfg.Settings, Python: &python, Dev: g.cfg.Dev}
+	h := &handoff.Handoff{Version: handoff.Version, Name: g.cfg.App.Name, Slot: noSlot, Generation: g.number, Workers: g.cfg.Workers, Settings: g.cfg.Settings, Python: &python, Dev: g.cfg.Dev}
 	h.Control = fds.own(far)
 	return h.Marshal()
 }
@@ -237,7 +240,7 @@ func (l *launcher) forkInto(p *child, pre *importer, o order) error {
 	if m.PID <= 0 {
 		return errors.New("the preload process cannot fork: " + m.Text)
 	}
-	return p.hold(m.PID, -1, []any{"worker", o.slot, "gen", o.gen.number, "pid", m.PID})
+	return p.hold(m.PID, -1, o.keys(m.PID))
 }
 
 // end lets the preload process go with its generation.

@@ -94,7 +94,7 @@ func (l *launcher) exec(p *child, o order, fds *inheritance, argv, env []string)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	if err := p.hold(pid, pidfd, []any{"worker", o.slot, "gen", o.gen.number, "pid", pid}); err != nil {
+	if err := p.hold(pid, pidfd, o.keys(pid)); err != nil {
 		return err
 	}
 	if !app.Kind.contract() {
@@ -102,6 +102,14 @@ func (l *launcher) exec(p *child, o order, fds *inheritance, argv, env []string)
 		l.keeper.guard(l, o.gen, pid)
 	}
 	return nil
+}
+
+// keys go with what the process says.
+func (o order) keys(pid int) []any {
+	if o.slot == noSlot {
+		return []any{"worker", "preload", "gen", o.gen.number, "pid", pid}
+	}
+	return []any{"worker", o.slot, "gen", o.gen.number, "pid", pid}
 }
 
 // inheritance is the list of descriptors of a child, by their number there. owned
@@ -214,8 +222,9 @@ func (l *launcher) environment(o order) []string {
 		"APPD_WORKERS="+strconv.Itoa(o.workers))
 }
 
-// private variables concern this process and no worker.
-var private = []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", upgradeEnv, handoff.Env}
+// private variables concern this process and no worker. APPD_DETACHED is how the
+// command knows that it is a daemon already; one that a worker starts is none.
+var private = []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "APPD_DETACHED", upgradeEnv, handoff.Env}
 
 // environment is what everybody of a generation gets.
 func (g *generation) environment() []string {

@@ -14,7 +14,7 @@ import (
 const (
 	firstDelay = 100 * time.Millisecond // of a crash loop; doubles
 	lastDelay  = 30 * time.Second
-	healthy    = time.Minute            // ready this long ends a crash loop
+	healthy    = time.Minute            // of life end a crash loop
 	hurryTime  = time.Second            // what a fast stop leaves for requests in flight
 	dumpTime   = 2 * time.Second        // for writing stacks
 	lastChance = 700 * time.Millisecond // beyond the drain limit: contexts have ended, handlers may still answer
