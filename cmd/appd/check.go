@@ -26,8 +26,8 @@ var checkVerb = verb{
 	more: `All errors are shown at once, with exit status 2. The application is started with one worker on sockets of its
 own, so that nothing that runs is touched; if it cannot be loaded the exit status is 3.`,
 	flags: func(f *pflag.FlagSet) {
-		f.Bool("print", false, "print every effective setting and where it came from")
-		f.Bool("probe", false, "send one request to each listener and print the answers")
+		f.Bool("print", false, "Print every effective setting and where it came from.")
+		f.Bool("probe", false, "Send one request to each listener and print the answers.")
 	},
 	run: func(in *invocation) int {
 		c, _, err := in.load()

@@ -77,17 +77,21 @@ func parse(args []string) (*invocation, error) {
 // checkScope refuses flags of settings on verbs that do not run an application: they
 // would be ignored, and somebody meant something by them.
 func (in *invocation) checkScope() error {
-	if in.verb.app {
+	if in.verb.takesSettings() {
 		return nil
 	}
 	given := in.given.Given()
 	for _, setting := range slices.Sorted(maps.Keys(given)) {
-		if setting != "bind" && setting != "run_dir" && (setting != "python" || in.verb != &importVerb) {
+		finds := in.verb.talks && (setting == "bind" || setting == "run_dir")
+		if !finds && (setting != "python" || in.verb != &importVerb) {
 			return fmt.Errorf("%s means nothing to `appd %s`", given[setting], in.verb.name)
 		}
 	}
 	return nil
 }
+
+// takesSettings says whether the flags of settings mean something to a verb.
+func (v *verb) takesSettings() bool { return v.app && v != &initVerb }
 
 // splitArgs takes the application from the words behind the verb.
 func (in *invocation) splitArgs() error {

@@ -54,7 +54,7 @@ func overview() string {
 	var b strings.Builder
 	b.WriteString(overviewHead)
 	for _, v := range verbs {
-		fmt.Fprintf(&b, "  %-20s %s\n", strings.TrimSpace(v.name+" "+v.args), v.summary)
+		fmt.Fprintf(&b, "  %-25s %s\n", strings.TrimSpace(v.name+" "+v.args), v.summary)
 	}
 	b.WriteString(overviewTail)
 	return b.String()
@@ -67,14 +67,25 @@ func (v *verb) help() string {
 	if v.more != "" {
 		fmt.Fprintf(&b, "\n%s\n", v.more)
 	}
-	set := pflag.NewFlagSet("", pflag.ContinueOnError)
+	own := pflag.NewFlagSet("", pflag.ContinueOnError)
 	if v.flags != nil {
-		v.flags(set)
+		v.flags(own)
 	}
-	if v.app {
-		config.AddFlags(set)
+	if v.takesSettings() || v.talks {
+		own.StringP("config", "c", "", "The configuration `FILE` (default appd.hcl of the current folder).")
 	}
-	set.StringP("config", "c", "", "the configuration `FILE` (appd.hcl of the current folder)")
-	fmt.Fprintf(&b, "\nFlags:\n%s", set.FlagUsagesWrapped(110))
+	switch {
+	case v == &runVerb:
+		config.AddFlags(own)
+	case v.talks:
+		own.StringP("bind", "b", "", "The first `ADDRESS` of an appd that was started without a file.")
+		own.String("run-dir", "", "The run folder `PATH`, of an appd that was started with this flag.")
+	}
+	if own.HasFlags() {
+		fmt.Fprintf(&b, "\nFlags:\n%s", own.FlagUsagesWrapped(110))
+	}
+	if v.takesSettings() && v != &runVerb {
+		b.WriteString("\nThe flags of run, which are the settings, are taken too: appd help run\n")
+	}
 	return b.String()
 }

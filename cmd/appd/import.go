@@ -21,8 +21,8 @@ var importVerb = verb{
 	more: `What could not be carried over is listed, with what to use instead. A gunicorn.conf.py is a program: it is run
 by the interpreter (--python, else the active virtual environment's). APP names the application where FILE does not.`,
 	flags: func(f *pflag.FlagSet) {
-		f.StringP("output", "o", "appd.hcl", "file to write, or - for stdout")
-		f.Bool("force", false, "write over a file that is there")
+		f.StringP("output", "o", "appd.hcl", "The `FILE` to write, or - for stdout.")
+		f.Bool("force", false, "Write over a file that is there.")
 	},
 	run: func(in *invocation) int {
 		if len(in.args) < 1 || len(in.args) > 2 {

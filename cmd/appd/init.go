@@ -18,8 +18,8 @@ var initVerb = verb{
 	name: "init", args: "[APP]", app: true,
 	summary: "write a commented appd.hcl for the Go package, program or Python project here",
 	flags: func(f *pflag.FlagSet) {
-		f.StringP("output", "o", "appd.hcl", "file to write, or - for stdout")
-		f.Bool("force", false, "write over a file that is there")
+		f.StringP("output", "o", "appd.hcl", "The `FILE` to write, or - for stdout.")
+		f.Bool("force", false, "Write over a file that is there.")
 	},
 	run: func(in *invocation) int {
 		dir, err := os.Getwd()

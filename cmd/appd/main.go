@@ -28,6 +28,7 @@ type verb struct {
 	summary string
 	more    string // further help, may be empty
 	app     bool   // takes an application as its argument
+	talks   bool   // to a running appd
 	flags   func(*pflag.FlagSet)
 	run     func(*invocation) int
 }

@@ -20,7 +20,7 @@ var nginxVerb = verb{
 	summary: "print a complete nginx site for this application",
 	more: `The site suits a file in /etc/nginx/sites-enabled. What it holds is said by the nginx blocks of appd.hcl;
 without one a site on port 80 is written.`,
-	flags: func(f *pflag.FlagSet) { f.Bool("test", false, "run nginx -t on it instead of printing it") },
+	flags: func(f *pflag.FlagSet) { f.Bool("test", false, "Run nginx -t on it instead of printing it.") },
 	run: func(in *invocation) int {
 		c, _, err := in.load()
 		if err != nil {

@@ -14,11 +14,12 @@ import (
 
 var profileVerb = verb{
 	name: "profile", args: "[SLOT]",
+	talks:   true,
 	summary: "take a CPU profile of a worker: a pprof file for Go, sampled stacks for Python",
 	more:    "The profile goes to a file, or to stdout when that is not a terminal. Look at Go's with `go tool pprof FILE`.",
 	flags: func(f *pflag.FlagSet) {
-		f.Int("seconds", 10, "how long to look, 1 to 300")
-		f.StringP("output", "o", "", "file to write (appd-SLOT.pprof)")
+		f.Int("seconds", 10, "Look for `N` seconds, 1 to 300.")
+		f.StringP("output", "o", "", "The `FILE` to write (default appd-SLOT.pprof).")
 	},
 	run: func(in *invocation) int {
 		slot, err := in.slot()

@@ -4,6 +4,7 @@ package main
 
 var reopenVerb = verb{
 	name:    "reopen",
+	talks:   true,
 	summary: "open the log files again (USR1)",
 	run:     simple("logs reopened"),
 }

@@ -10,6 +10,7 @@ import (
 
 var scaleVerb = verb{
 	name: "scale", args: "N",
+	talks:   true,
 	summary: "run N workers until the next reload (TTIN and TTOU: one more, one less)",
 	run: func(in *invocation) int {
 		n, err := in.number("N", 1)

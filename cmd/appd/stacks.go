@@ -10,6 +10,7 @@ import (
 
 var stacksVerb = verb{
 	name: "stacks", args: "[SLOT]",
+	talks:   true,
 	summary: "show the goroutines or Python frames of a worker (slot 0 without SLOT)",
 	run: func(in *invocation) int {
 		slot, err := in.slot()

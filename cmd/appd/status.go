@@ -17,8 +17,9 @@ import (
 
 var statusVerb = verb{
 	name:    "status",
+	talks:   true,
 	summary: "show workers, listeners, requests in flight and the last reload",
-	flags:   func(f *pflag.FlagSet) { f.Bool("json", false, "for programs") },
+	flags:   func(f *pflag.FlagSet) { f.Bool("json", false, "Everything, for programs.") },
 	run: func(in *invocation) int {
 		if err := in.noArgs(); err != nil {
 			return usage(err)

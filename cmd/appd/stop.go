@@ -17,8 +17,9 @@ import (
 
 var stopVerb = verb{
 	name:    "stop",
+	talks:   true,
 	summary: "stop gracefully and wait until it is done (TERM)",
-	flags:   func(f *pflag.FlagSet) { f.Bool("fast", false, "give requests in flight one second (INT)") },
+	flags:   func(f *pflag.FlagSet) { f.Bool("fast", false, "Give requests in flight one second (INT).") },
 	run: func(in *invocation) int {
 		if err := in.noArgs(); err != nil {
 			return usage(err)

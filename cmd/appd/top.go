@@ -17,6 +17,7 @@ import (
 
 var topVerb = verb{
 	name:    "top",
+	talks:   true,
 	summary: "watch workers and requests live; plain text when it is no terminal",
 	run: func(in *invocation) int {
 		if err := in.noArgs(); err != nil {

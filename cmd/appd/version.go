@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/appd-server/appd/internal/handoff"
 )
 
 var versionVerb = verb{
@@ -14,6 +16,7 @@ var versionVerb = verb{
 	summary: "show what this appd was built from",
 	run: func(in *invocation) int {
 		fmt.Println(version())
+		fmt.Println("worker contract version", handoff.Version)
 		return exitDone
 	},
 }

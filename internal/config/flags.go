@@ -4,6 +4,7 @@ package config
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -39,21 +40,21 @@ func (f *Flags) Last(setting string) string {
 // remember them.
 func AddFlags(set *pflag.FlagSet) *Flags {
 	f := &Flags{given: map[string][]string{}, as: map[string]string{}}
-	set.VarP(&given{f, "bind", "bind", List}, "bind", "b", "address to listen on: unix:PATH, HOST:PORT or fd://N (may be repeated)")
+	set.VarP(&given{f, "bind", "bind", List, "ADDRESS"}, "bind", "b", "Where to listen: unix:PATH, HOST:PORT or fd://N. May be repeated.")
 	for _, s := range Settings {
 		for i, name := range s.Flags {
 			short := ""
 			if i == 0 {
 				short = s.Short
 			}
-			flag := set.VarPF(&given{f, s.Key(), name, s.Form}, name, short, strings.ReplaceAll(s.Doc, "`", ""))
+			flag := set.VarPF(&given{f, s.Key(), name, s.Form, s.placeholder()}, name, short, s.usage())
 			flag.Hidden = i > 0
 			if s.Form == Bool {
 				flag.NoOptDefVal = "true"
 			}
 		}
 		if s.NoFlag != "" {
-			flag := set.VarPF(&given{f, s.Key(), s.NoFlag, negated}, s.NoFlag, "", "the opposite of --"+s.Flags[0])
+			flag := set.VarPF(&given{f, s.Key(), s.NoFlag, negated, "bool"}, s.NoFlag, "", "The opposite of --"+s.Flags[0]+".")
 			flag.NoOptDefVal = "true"
 		}
 	}
@@ -78,25 +79,50 @@ type given struct {
 	key   string
 	name  string
 	form  Form
+	what  string // see Type
 }
 
 func (g *given) String() string { return "" }
 
 // Type is what the help shows behind the flag.
-func (g *given) Type() string {
-	switch g.form {
-	case Bool, negated:
-		return "bool"
-	case Int:
+func (g *given) Type() string { return g.what }
+
+// placeholder stands for the value in the help.
+func (s *Setting) placeholder() string {
+	switch {
+	case s.Form == Bool:
+		return "bool" // which package pflag leaves out
+	case s.Form == Int:
 		return "N"
-	case Size:
+	case s.Form == Size:
 		return "SIZE"
-	case Duration:
+	case s.Form == Duration:
 		return "TIME"
-	case Map:
+	case s.Form == Map:
 		return "NAME=VALUE"
+	case s.Path:
+		return "PATH"
 	}
 	return "TEXT"
+}
+
+// usage is what the help says of the flags: as the manual, with the default. It has no
+// backquotes, in which package pflag would see a placeholder.
+func (s *Setting) usage() string {
+	text := s.Doc
+	if s.OneOf != nil {
+		text += " One of " + orList(s.OneOf) + "."
+	}
+	d := s.defaultText()
+	if plain, err := strconv.Unquote(d); err == nil {
+		d = plain
+	}
+	switch d {
+	case "", "0", "0s", "false":
+	default:
+		text += " (default " + d + ")"
+	}
+	return strings.ReplaceAll(text, "`", "")
 }
 
 func (g *given) Set(text string) error {
