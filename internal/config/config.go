@@ -175,7 +175,7 @@ func (o Octal) FileMode() fs.FileMode { return fs.FileMode(o) & fs.ModePerm }
 
 // newConfig returns a configuration in which nobody has written anything yet.
 func newConfig(base string) *Config {
-	c := &Config{Base: base, Worker: handoff.Defaults(), origins: map[any]Origin{}}
+	c := &Config{Base: base, Worker: handoff.Defaults(), Umask: -1, origins: map[any]Origin{}}
 	c.fill(place{InApp, c, ""})
 	c.fill(place{Top, c, ""})
 	c.App.Env = map[string]string{}

@@ -224,7 +224,7 @@ func (f *file) attributes(body *hclsyntax.Body, p place) {
 		f.tried[s.field(p.at)] = f.origin(a.Expr.Range())
 		v, diags := a.Expr.Value(f.ctx)
 		if diags.HasErrors() {
-			f.badExpression(a, diags)
+			f.badExpression(s, a, diags)
 			continue
 		}
 		value, err := s.decode(v)
@@ -259,16 +259,17 @@ func (f *file) wayOut(s *Setting) string {
 
 // badExpression explains an expression that has no value. A name without quotes
 // is the usual reason.
-func (f *file) badExpression(a *hclsyntax.Attribute, diags hcl.Diagnostics) {
-	if vars := a.Expr.Variables(); len(vars) > 0 {
-		r := a.Expr.Range()
-		text := string(r.SliceBytes(bytes.Join(f.lines, []byte("\n"))))
-		if !strings.ContainsAny(text, "\"(${[") {
-			f.wrong(r, text+" is not quoted", fmt.Sprintf("Write %s = %q.", a.Name, text))
-			return
-		}
+func (f *file) badExpression(s *Setting, a *hclsyntax.Attribute, diags hcl.Diagnostics) {
+	r := a.Expr.Range()
+	text := string(r.SliceBytes(bytes.Join(f.lines, []byte("\n"))))
+	switch {
+	case len(a.Expr.Variables()) == 0 || strings.ContainsAny(text, "\"(${["):
+		f.diagnose(diags)
+	case s.Form == Int || s.Form == Bool:
+		f.wrong(r, fmt.Sprintf("%s must be %s, not %s", s.Name, s.Form.withArticle(), text), f.wayOut(s))
+	default:
+		f.wrong(r, text+" is not quoted", fmt.Sprintf("Write %s = %q.", a.Name, text))
 	}
-	f.diagnose(diags)
 }
 
 // unknown says what an attribute that is no setting was probably meant to be.

@@ -80,8 +80,11 @@ func parseSize(text string) (int64, error) {
 		if u.name != unit {
 			continue
 		}
+		if strings.ContainsAny(digits, "/e") { // 1e999999999 would take a gigabyte
+			return 0, bad
+		}
 		f, ok := new(big.Rat).SetString(digits)
-		if !ok || strings.ContainsAny(digits, "/e") {
+		if !ok {
 			return 0, bad
 		}
 		f.Mul(f, new(big.Rat).SetInt64(u.n))
@@ -118,12 +121,9 @@ func seconds(n float64) (time.Duration, error) {
 }
 
 func parseOctal(text string) (Octal, error) {
-	if text == "-1" {
-		return -1, nil
-	}
 	n, err := strconv.ParseUint(strings.TrimPrefix(text, "0o"), 8, 16)
-	if err != nil || n > 0o7777 {
-		return 0, errors.New(`must be octal, such as "0660"`)
+	if err != nil || n > 0o777 {
+		return 0, errors.New(`must be octal, such as "0660", and at most "0777"`)
 	}
 	return Octal(n), nil
 }

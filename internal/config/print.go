@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"text/tabwriter"
+	"strings"
 
 	"github.com/appd-server/appd/internal/handoff"
 )
@@ -15,18 +15,40 @@ import (
 // worker said when it was ready, nil if none was asked: what differs from what was
 // handed over was set in code.
 func (c *Config) Print(w io.Writer, chosen *handoff.Settings) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, p := range c.places {
-		if p.block != Top {
-			fmt.Fprintf(t, "%s\n", p.opening())
+	var b strings.Builder
+	for i, p := range c.places {
+		if i > 0 {
+			b.WriteByte('\n')
 		}
-		c.printPlace(t, p, chosen)
+		lines := columns(c.printed(p, chosen))
 		if p.block != Top {
-			fmt.Fprintln(t, "}")
+			fmt.Fprintf(&b, "%s\n%s}\n", p.opening(), lines)
+			continue
 		}
-		fmt.Fprintln(t)
+		b.WriteString(lines)
 	}
-	return t.Flush()
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// row is one printed setting.
+type row struct{ name, value, from string }
+
+// columns aligns rows. A value that is much longer than others does not move them.
+func columns(rows []row) string {
+	const wide = 32
+	names, values := 0, 0
+	for _, r := range rows {
+		names = max(names, len(r.name))
+		if len(r.value) <= wide {
+			values = max(values, len(r.value))
+		}
+	}
+	var b strings.Builder
+	for _, r := range rows {
+		fmt.Fprintf(&b, "%-*s = %-*s  # %s\n", names, r.name, values, r.value, r.from)
+	}
+	return b.String()
 }
 
 func (p place) opening() string {
@@ -36,7 +58,8 @@ func (p place) opening() string {
 	return fmt.Sprintf("%s %s {", p.block, quote(p.label))
 }
 
-func (c *Config) printPlace(t io.Writer, p place, chosen *handoff.Settings) {
+// printed are the rows of one block.
+func (c *Config) printed(p place, chosen *handoff.Settings) (rows []row) {
 	margin := ""
 	if p.block != Top {
 		margin = "  "
@@ -46,22 +69,21 @@ func (c *Config) printPlace(t io.Writer, p place, chosen *handoff.Settings) {
 			continue
 		}
 		field := s.field(p.at)
-		if c.leaveOut(s, field) {
+		if c.leaveOut(s, p, field) {
 			continue
 		}
 		value, from := s.format(field), c.Where(field)
 		if code, ok := c.chosenInCode(field, chosen); ok {
 			value, from = s.format(code), Origin{Layer: FromCode}
 		}
-		fmt.Fprintf(t, "%s%s\t= %s\t# %s\n", margin, s.Name, value, from)
+		rows = append(rows, row{margin + s.Name, value, from.String()})
 	}
+	return rows
 }
 
-// leaveOut drops what this kind of application does not have.
-func (c *Config) leaveOut(s *Setting, field any) bool {
-	if s.Block != InApp && !s.Python {
-		return false
-	}
+// leaveOut drops what this kind of application, or of listener, does not have: written
+// down it would be an error.
+func (c *Config) leaveOut(s *Setting, p place, field any) bool {
 	if c.Written(field) {
 		return false
 	}
@@ -70,7 +92,19 @@ func (c *Config) leaveOut(s *Setting, field any) bool {
 			return true
 		}
 	}
-	return s.Python && c.App.Kind != WSGI || s.Name == "worker_class" && c.App.Kind != WSGI
+	kind := c.App.Kind
+	switch s.Name {
+	case "worker_class":
+		return kind != WSGI
+	case "build_flags":
+		return kind != Go
+	case "ready_after", "stop_signal":
+		return kind.Contract()
+	case "mode", "owner", "group":
+		_, file := IsUnix(p.label)
+		return !file && (p.block == InListen || p.block == InAdmin)
+	}
+	return s.Python && kind != WSGI
 }
 
 // chosenInCode finds the value of a field of c.Worker in what the worker said, when

@@ -65,7 +65,7 @@ var processSettings = []Setting{
 	{Name: "initgroups", Block: Top, Form: Bool, Flags: []string{"initgroups"},
 		Doc:   "Give workers the supplementary groups of `user`.",
 		field: on(func(c *Config) any { return &c.InitGroups })},
-	{Name: "umask", Block: Top, Form: Bits, Default: "-1", Flags: []string{"umask"}, Short: "m", Computed: "unchanged",
+	{Name: "umask", Block: Top, Form: Bits, Flags: []string{"umask"}, Short: "m", Computed: "unchanged",
 		Doc:   "File mode creation mask of the workers.",
 		field: on(func(c *Config) any { return &c.Umask })},
 	{Name: "proc_name", Block: Top, Form: Text, Flags: []string{"name", "proc-name"}, Short: "n", Computed: "the application's name",

@@ -3,13 +3,15 @@
 package config
 
 import (
-	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/user"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/appd-server/appd/internal/accesslog"
 )
 
 // validate looks at the whole. Values that could not even be decoded are left at
@@ -243,6 +245,8 @@ func (l *loader) validateIdentity() {
 			l.fault(l.at(&c.User), "user: "+err.Error(), "")
 		case os.Geteuid() != 0 && uid != os.Geteuid():
 			l.fault(l.at(&c.User), fmt.Sprintf("user: only root may run workers as %s", c.User), "Remove it, or start appd as root.")
+		case !c.Written(&c.Group) && !listed(uid):
+			l.warn(l.at(&c.User), fmt.Sprintf("user %d is not listed, so its group is not known: workers keep group %d", uid, os.Getegid()), "Write group = \"...\".")
 		}
 	}
 	if c.Written(&c.Group) {
@@ -257,8 +261,8 @@ func (l *loader) validateIdentity() {
 }
 
 func lookupUser(name string) (int, error) {
-	if n, err := strconv.Atoi(name); err == nil && n >= 0 {
-		return n, nil
+	if id, ok := parseID(name); ok {
+		return id, nil
 	}
 	u, err := user.Lookup(name)
 	if err != nil {
@@ -268,14 +272,27 @@ func lookupUser(name string) (int, error) {
 }
 
 func lookupGroup(name string) (int, error) {
-	if n, err := strconv.Atoi(name); err == nil && n >= 0 {
-		return n, nil
+	if id, ok := parseID(name); ok {
+		return id, nil
 	}
 	g, err := user.LookupGroup(name)
 	if err != nil {
 		return 0, fmt.Errorf("there is no group %q", name)
 	}
 	return strconv.Atoi(g.Gid)
+}
+
+// listed says whether the system knows a user of this number.
+func listed(uid int) bool {
+	_, err := user.LookupId(strconv.Itoa(uid))
+	return err == nil
+}
+
+// parseID reads the number of a user or a group. The highest one means "unchanged" to
+// the kernel; beyond it numbers would wrap around, and 4294967296 be root.
+func parseID(text string) (int, bool) {
+	n, err := strconv.ParseUint(text, 10, 32)
+	return int(n), err == nil && n < math.MaxUint32
 }
 
 func (l *loader) validateHooks() {
@@ -322,8 +339,8 @@ func (l *loader) validatePaths() {
 		l.fault(l.at(&c.Worker.Mount), fmt.Sprintf("mount begins with a slash and does not end with one, unlike %q", m),
 			fmt.Sprintf("Write mount = %q.", "/"+strings.Trim(m, "/")))
 	}
-	if err := checkFormat(c.Worker.AccessLogFormat); err != nil {
-		l.fault(l.at(&c.Worker.AccessLogFormat), "access_log_format: "+err.Error(), "")
+	if _, err := accesslog.Compile(c.Worker.AccessLogFormat); err != nil {
+		l.fault(l.at(&c.Worker.AccessLogFormat), "access_log_format: "+strings.TrimPrefix(err.Error(), "accesslog: "), "")
 	}
 	if k := time.Duration(c.Worker.KeepAlive); k > 0 && k < nginxKeeps && c.Written(&c.Worker.KeepAlive) {
 		l.warn(l.at(&c.Worker.KeepAlive), fmt.Sprintf("keepalive = %s is shorter than nginx keeps idle connections (%s)", formatDuration(k), formatDuration(nginxKeeps)),
@@ -337,24 +354,6 @@ func (l *loader) validatePaths() {
 // nginxKeeps is nginx's keepalive_timeout of an upstream, where nothing is said.
 // https://nginx.org/en/docs/http/ngx_http_upstream_module.html#keepalive_timeout
 const nginxKeeps = time.Minute
-
-// checkFormat looks for atoms that are not closed.
-func checkFormat(format string) error {
-	for rest := format; ; {
-		_, after, ok := strings.Cut(rest, "%(")
-		if !ok {
-			return nil
-		}
-		atom, tail, ok := strings.Cut(after, ")")
-		if !ok {
-			return errors.New("an atom is not closed")
-		}
-		if tail == "" || tail[0] != 's' {
-			return fmt.Errorf("%%(%s) is not followed by s", atom)
-		}
-		rest = tail[1:]
-	}
-}
 
 func (l *loader) validateNginx() {
 	for _, n := range l.c.Nginx {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -81,7 +82,16 @@ func TestWrong(t *testing.T) {
 		{app + sock + "umask = 22", `3:9: umask must be a string: "0022"`},
 		{app + sock + "user = \"no-such-user\"", `3:8: user: there is no user "no-such-user"`},
 		{app + sock + "limit_request_line = 9000", `3:22: limit_request_line must be at most 8190`},
-		{app + sock + "access_log_format = \"%(h\"", `3:21: access_log_format: an atom is not closed`},
+		{app + sock + "access_log_format = \"%(h\"", `3:21: access_log_format: byte 1 of the format: after % stands (NAME)s`},
+		{app + sock + "access_log_format = \"%(zz)s\"", `3:21: access_log_format: byte 1 of the format: there is no %(zz)s`},
+		{app + sock + "workers = nope", `3:11: workers must be a number, not nope`},
+		{app + sock + "reload = yes", `3:10: reload must be true or false, not yes`},
+		{app + sock + "max_memory = \"1e999999999\"", `3:14: max_memory must be a number of bytes or a size`},
+		{app + sock + "umask = \"-1\"", `3:9: umask must be octal`},
+		{app + "listen \"unix:/run/x\" { mode = \"-1\" }", `2:31: mode must be octal`},
+		{app + "listen \"unix:/run/x\" { mode = \"2660\" }", `2:31: mode must be octal`},
+		{app + sock + "user = \"4294967296\"", `3:8: user: there is no user "4294967296"`},
+		{app + sock + "group = \"4294967295\"", `3:9: group: there is no group "4294967295"`},
 		{app + sock + "hook \"when_redy\" {}", `3:6: there is no hook "when_redy"`},
 		{app + sock + "hook \"when_ready\" {}", `3:6: hook "when_ready" does nothing`},
 		{app + sock + "hook \"post_fork\" { python = \"m:f\" }", `3:6: post_fork runs inside a worker`},
@@ -137,5 +147,23 @@ func TestOrder(t *testing.T) {
 	}
 	if strings.Join(got, "") != "2234" {
 		t.Errorf("layers %v:\n%v", got, err)
+	}
+}
+
+// TestUnlistedUser: a number without an entry in the user database keeps root's group,
+// which nobody expects.
+func TestUnlistedUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root may choose a user")
+	}
+	const base = "app { command = [\"x\"] }\nlisten \"unix:/run/x\" {}\nuser = \"3999999999\"\n"
+	for hcl, warned := range map[string]bool{base: true, base + "group = \"3999999999\"\n": false} {
+		c, err := try{hcl: hcl}.load(t)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(c.Warnings.Error(), "workers keep group 0"); got != warned {
+			t.Errorf("%s\nwarnings: %v", hcl, c.Warnings)
+		}
 	}
 }
