@@ -269,7 +269,7 @@ func (s *Supervisor) read(w *worker, m message) {
 		s.adopt(w, m)
 		return
 	case handoff.Ready:
-		s.files(m.mail.Files)
+		w.files(m.mail.Files)
 		m.event = evReady
 		if err := handoff.Compatible(handoff.Version, m.mail.Version); w.gen.cfg.App.Kind.contract() && err != nil {
 			m.event, m.mail.Text = evFailed, err.Error()
@@ -284,14 +284,15 @@ func (s *Supervisor) read(w *worker, m message) {
 	case handoff.NoteMsg:
 		s.log.say(level(m.mail.Level), m.mail.Text, w.keys())
 	case handoff.Watch:
-		s.files(m.mail.Files)
+		w.files(m.mail.Files)
 	}
 	handoff.CloseFDs(m.fds)
 }
 
-func (s *Supervisor) files(names []string) {
-	if s.cfg.OnFiles != nil && len(names) > 0 {
-		s.cfg.OnFiles(names)
+// files tells development what w has loaded.
+func (w *worker) files(names []string) {
+	if heard := w.gen.cfg.OnFiles; heard != nil && len(names) > 0 {
+		heard(names)
 	}
 }
 

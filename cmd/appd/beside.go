@@ -9,27 +9,24 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 
+	"github.com/appd-server/appd/internal/config"
 	"github.com/appd-server/appd/internal/control"
 	"github.com/appd-server/appd/nginx"
 	"github.com/appd-server/appd/supervisor"
 )
 
-// beside starts what lives as long as the supervisor; ctx ends it. An admin address
-// that cannot be had is an error.
-func (s *service) beside(ctx context.Context) error {
-	s.ctx = ctx
+// beside starts what lives as long as the supervisor. An admin address that cannot
+// be had is an error.
+func (s *service) beside() error {
 	if err := s.admin.open(s.c.Admin); err != nil {
 		return err
 	}
-	s.admin.settle(ctx, true)
-	if s.dev != nil {
-		s.develop(ctx)
-	}
+	s.admin.settle(s.ctx, true)
+	s.develop(s.ctx)
 	return nil
 }
 
@@ -99,6 +96,12 @@ func (s *service) frontFailed(err error) {
 	s.super.Stop(s.ctx, false)
 }
 
+// frontMissing says that nginx did not start in a reload, which must not end the
+// service; the next reload tries again.
+func (s *service) frontMissing(err error) {
+	s.log.Error("nginx cannot be started, the workers serve without it", "error", err)
+}
+
 // stopping is called when a stop begins: nginx finishes its requests while the
 // workers still serve.
 func (s *service) stopping() { s.front.end(nil) }
@@ -110,9 +113,19 @@ func (s *service) reloaded(r supervisor.ReloadResult) {
 	defer s.mu.Unlock()
 	next := s.pending
 	s.pending = nil
-	if !r.OK || next == nil {
+	switch {
+	case next == nil:
+		return
+	case !r.OK:
+		s.dev.drop(next.watched)
 		return
 	}
+	s.dev.adopt(next.watched)
+	s.apply(next.c)
+}
+
+// apply puts a configuration into force beside the supervisor. The caller holds mu.
+func (s *service) apply(next *config.Config) {
 	s.c = next
 	if err := s.out.open(next.ErrorLog); err != nil {
 		s.log.Error("the log stays where it was", "error", err)
@@ -120,8 +133,9 @@ func (s *service) reloaded(r supervisor.ReloadResult) {
 	s.log.apply(next)
 	switch sites := managed(next); {
 	case len(sites) == 0:
+		s.sides.Go(func() { s.front.end(nil) })
 	case !s.front.running():
-		s.front.start(sites, s.frontFailed)
+		s.front.start(sites, s.frontMissing)
 	default:
 		s.sides.Go(func() {
 			if err := s.front.reload(sites); err != nil {

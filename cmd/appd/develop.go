@@ -21,11 +21,11 @@ import (
 	"github.com/appd-server/appd/supervisor"
 )
 
-// developer turns changes into reloads. Its loop runs beside the supervisor.
+// developer turns changes into reloads while reload = true is in force. Its loop runs
+// beside the supervisor.
 type developer struct {
 	s       *service
-	dir     string // paths are told relative to it
-	watcher *watch.Watcher
+	watched atomic.Pointer[watched] // nil: reload = false
 	changes chan watch.Change
 	results chan outcome
 	built   atomic.Int64 // nanoseconds that the last build took
@@ -46,33 +46,14 @@ type outcome struct {
 	last   bool // nothing had changed again when it ended
 }
 
-// newDeveloper makes the developer of a configuration with reload = true.
 func newDeveloper(s *service) *developer {
-	c := s.c
-	d := &developer{s: s, dir: c.App.Chdir, changes: make(chan watch.Change), results: make(chan outcome)}
-	d.watcher = watch.New(watch.Watcher{
-		Trees:   sourceTrees(c),
-		Extra:   sourceFiles(c),
-		Browser: c.BrowserReload,
-		Engine:  watch.Engine(c.ReloadEngine),
-		Log:     s.log.Named("watch"),
-	})
-	return d
+	return &developer{s: s, changes: make(chan watch.Change), results: make(chan outcome)}
 }
 
 // develop starts development beside the supervisor.
 func (s *service) develop(ctx context.Context) {
-	d := s.dev
-	d.watcher.Changed = func(c watch.Change) {
-		select {
-		case d.changes <- c:
-		case <-ctx.Done():
-		}
-	}
-	d.watcher.Begin() // before the first build, so that no save is missed
-	s.sides.Go(func() { d.watcher.Run(ctx) })
-	s.sides.Go(func() { d.run(ctx) })
-	s.sides.Go(func() { s.keys(ctx, d) })
+	s.sides.Go(func() { s.dev.run(ctx) })
+	s.sides.Go(func() { s.keys(ctx, s.dev) })
 }
 
 // run handles changes until ctx ends. A reload that is under way when more changes
@@ -178,7 +159,7 @@ func (d *developer) subject(paths []string) string {
 		return "reload"
 	}
 	name := paths[0]
-	if rel, err := filepath.Rel(d.dir, name); err == nil && !strings.HasPrefix(rel, "..") {
+	if rel, err := filepath.Rel(d.s.inForce().App.Chdir, name); err == nil && !strings.HasPrefix(rel, "..") {
 		name = rel
 	}
 	if more := len(paths) - 1; more > 0 {
@@ -224,9 +205,6 @@ func (d *developer) timed(prepare func(context.Context, supervisor.Generation) (
 		return program, err
 	}
 }
-
-// loaded takes in what workers say they have loaded.
-func (d *developer) loaded(files []string) { d.watcher.Modules(d.s.ctx, files) }
 
 // told are the steps of a reload, which development tells in one line.
 var told = []string{

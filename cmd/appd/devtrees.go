@@ -1,17 +1,84 @@
-// What development watches: the trees and files that an application is made of.
+// What development watches: the trees and files that an application is made of, as
+// the configuration in force names them.
 
 package main
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/appd-server/appd/internal/config"
 	"github.com/appd-server/appd/internal/watch"
 )
+
+// watched is what one configuration has watched.
+type watched struct {
+	sources sources
+	watcher *watch.Watcher
+	ctx     context.Context
+	end     context.CancelFunc
+}
+
+// sources are the settings that say what is watched.
+type sources struct {
+	Kind           config.Kind
+	Dir            string
+	Paths          []string
+	Files, Browser []string
+	Engine         string
+}
+
+// watch has the sources of c watched from now on, before they are built, so that no
+// save is missed: nil without reload = true, what is watched already if it is the same.
+func (d *developer) watch(c *config.Config) *watched {
+	if !c.Reload {
+		return nil
+	}
+	what := sources{c.App.Kind, c.App.Chdir, c.App.PythonPath, sourceFiles(c), c.BrowserReload, c.ReloadEngine}
+	if w := d.watched.Load(); w != nil && reflect.DeepEqual(w.sources, what) {
+		return w
+	}
+	w := &watched{sources: what}
+	w.ctx, w.end = context.WithCancel(d.s.ctx)
+	w.watcher = watch.New(watch.Watcher{
+		Trees:   sourceTrees(c),
+		Extra:   what.Files,
+		Browser: what.Browser,
+		Engine:  watch.Engine(what.Engine),
+		Log:     d.s.log.Named("watch"),
+		Changed: func(c watch.Change) {
+			select {
+			case d.changes <- c:
+			case <-w.ctx.Done():
+			}
+		},
+	})
+	w.watcher.Begin()
+	d.s.sides.Go(func() { w.watcher.Run(w.ctx) })
+	return w
+}
+
+// adopt makes w what is watched; nil is nothing.
+func (d *developer) adopt(w *watched) {
+	if old := d.watched.Swap(w); old != nil && old != w {
+		old.end()
+	}
+}
+
+// drop ends w, of a configuration that does not come into force.
+func (d *developer) drop(w *watched) {
+	if w != nil && w != d.watched.Load() {
+		w.end()
+	}
+}
+
+// loaded takes in what workers say they have loaded.
+func (w *watched) loaded(files []string) { w.watcher.Modules(w.ctx, files) }
 
 // sourceTrees are the folders that hold an application's source.
 func sourceTrees(c *config.Config) []watch.Tree {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -20,9 +21,25 @@ import (
 type front struct {
 	server *nginx.Server
 	log    hclog.Logger
-	ctx    context.Context // ends when the service ends
+
+	mu  sync.Mutex
+	now *frontRun // guarded by mu: the last one; nil until nginx was started
+}
+
+// frontRun is nginx from its start to its end.
+type frontRun struct {
+	ctx    context.Context // ends when nginx has to
 	cancel context.CancelCauseFunc
-	done   chan struct{} // closed when nginx has ended; nil until it was started
+	done   chan struct{} // closed when nginx has ended
+}
+
+// stop ends nginx, or leaves it to a successor if cause is nginx.ErrLeave, and waits
+// until that is done.
+func (r *frontRun) stop(cause error) {
+	if r != nil {
+		r.cancel(cause)
+		<-r.done
+	}
 }
 
 // managed are the sites that appd lets nginx serve.
@@ -43,42 +60,50 @@ func newFront(c *config.Config, runDir string, log hclog.Logger) *front {
 	}
 }
 
-// start runs nginx until stop or leave. failed is called if it cannot be started.
+// run is the last start.
+func (f *front) run() *frontRun {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.now
+}
+
+// start runs nginx, after the end of an earlier one. failed is called if it cannot be
+// started.
 func (f *front) start(sites []nginx.Site, failed func(error)) {
-	f.ctx, f.cancel = context.WithCancelCause(context.Background())
-	f.done = make(chan struct{})
+	earlier, r := f.run(), &frontRun{done: make(chan struct{})}
+	r.ctx, r.cancel = context.WithCancelCause(context.Background())
+	f.mu.Lock()
+	f.now = r
+	f.mu.Unlock()
 	go func() {
-		defer close(f.done)
-		if err := f.server.Run(f.ctx, sites...); err != nil && f.ctx.Err() == nil {
+		defer close(r.done)
+		earlier.stop(nil)
+		if err := f.server.Run(r.ctx, sites...); err != nil && r.ctx.Err() == nil {
+			r.cancel(err)
 			failed(err)
 		}
 	}()
 }
 
-// end stops nginx, or leaves it to a successor if cause is nginx.ErrLeave, and
-// waits until that is done.
-func (f *front) end(cause error) {
-	if f.done == nil {
-		return
-	}
-	f.cancel(cause)
-	<-f.done
-}
+// end stops nginx and waits.
+func (f *front) end(cause error) { f.run().stop(cause) }
 
-// running tells whether nginx was started. It and start are for the supervisor's
-// loop.
-func (f *front) running() bool { return f.done != nil }
+// running tells whether nginx was started and is to go on.
+func (f *front) running() bool {
+	r := f.run()
+	return r != nil && r.ctx.Err() == nil
+}
 
 // reload puts the sites of a new configuration into force while nginx runs.
 func (f *front) reload(sites []nginx.Site) error {
-	ctx, cancel := context.WithTimeout(f.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(f.run().ctx, 30*time.Second)
 	defer cancel()
 	return f.server.Reload(ctx, sites...)
 }
 
 // reopen makes nginx open its logs again.
 func (f *front) reopen() error {
-	if f.done == nil {
+	if !f.running() {
 		return nil
 	}
 	return f.server.Reopen()

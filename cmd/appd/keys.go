@@ -15,8 +15,8 @@ import (
 // else is in the foreground would raise SIGTTIN, which asks for one more worker.
 const keyPoll = 250 * time.Millisecond
 
-// keys reads the terminal until ctx ends. When the terminal closes, development
-// stops.
+// keys reads the terminal while there is something watched, until ctx ends. When the
+// terminal closes, development stops.
 func (s *service) keys(ctx context.Context, d *developer) {
 	in := int(os.Stdin.Fd())
 	if !term.IsTerminal(in) {
@@ -25,6 +25,15 @@ func (s *service) keys(ctx context.Context, d *developer) {
 	var k keyboard
 	defer k.restore()
 	for ctx.Err() == nil {
+		if d.watched.Load() == nil {
+			k.restore()
+			k = keyboard{}
+			select {
+			case <-ctx.Done():
+			case <-time.After(keyPoll):
+			}
+			continue
+		}
 		if !foreground(in) {
 			k = keyboard{} // the shell sets its own modes
 			if hungUp(in, keyPoll) {

@@ -59,21 +59,28 @@ type service struct {
 	out    *logFile
 	log    *appLog
 	waits  *waitingParent // nil unless detached
-	dev    *developer     // nil unless reload = true
+	dev    *developer
 
 	super *supervisor.Supervisor
 	front *front          // the managed nginx, which may never be started
 	ctx   context.Context // of what runs beside the supervisor
-	sides sync.WaitGroup  // goroutines of the control socket, nginx, the watcher, the admin endpoint
-	open  sync.Once       // opens the control socket
+	end   context.CancelFunc
+	sides sync.WaitGroup // goroutines of the control socket, nginx, the watcher, the admin endpoint
+	open  sync.Once      // opens the control socket
 	admin endpoints
 
 	upgraded bool // owned by the supervisor's loop: a successor has taken over
 
 	mu      sync.Mutex
 	c       *config.Config // guarded by mu: in force
-	pending *config.Config // guarded by mu: read for a reload that is under way
+	pending *pending       // guarded by mu: read for a reload that is under way
 	failure error          // guarded by mu: why we stopped, when nobody asked us to
+}
+
+// pending is a configuration that is not in force yet.
+type pending struct {
+	c       *config.Config
+	watched *watched
 }
 
 // newService opens the log and makes the supervisor; nothing runs yet.
@@ -98,10 +105,10 @@ func newService(c *config.Config, source config.Source) (*service, error) {
 	if err := testSites(context.Background(), managed(c)); err != nil {
 		return s, err
 	}
-	if c.Reload {
-		s.dev = newDeveloper(s)
-	}
-	cfg, err := s.supervisorConfig(c)
+	s.ctx, s.end = context.WithCancel(context.Background())
+	s.dev = newDeveloper(s)
+	s.dev.watched.Store(s.dev.watch(c))
+	cfg, err := s.supervisorConfig(c, s.dev.watched.Load())
 	if err != nil {
 		return s, err
 	}
@@ -112,8 +119,9 @@ func newService(c *config.Config, source config.Source) (*service, error) {
 	return s, nil
 }
 
-// supervisorConfig is the configuration with the running process tied in.
-func (s *service) supervisorConfig(c *config.Config) (supervisor.Config, error) {
+// supervisorConfig is the configuration with the running process tied in; w is nil
+// without reload = true.
+func (s *service) supervisorConfig(c *config.Config, w *watched) (supervisor.Config, error) {
 	cfg, err := settings(c, s.runDir)
 	if err != nil {
 		return cfg, err
@@ -126,9 +134,9 @@ func (s *service) supervisorConfig(c *config.Config) (supervisor.Config, error) 
 	cfg.OnEvent = s.event
 	cfg.OnStop = s.stopping
 	cfg.OnReload = s.reloaded
-	if s.dev != nil {
+	if w != nil {
 		cfg.App.Prepare = s.dev.timed(cfg.App.Prepare, c.App.Kind == config.Go)
-		cfg.OnFiles = s.dev.loaded
+		cfg.OnFiles = w.loaded
 		cfg.Fallback = []string{cfg.Self[0], standInVerb}
 	}
 	cfg.AccessLine, err = victimLine(c)
@@ -138,10 +146,9 @@ func (s *service) supervisorConfig(c *config.Config) (supervisor.Config, error) 
 // run runs the supervisor until it is told to stop.
 func (s *service) run(ctx context.Context) error {
 	s.log.Info(workersLine(s.c), "pid", os.Getpid(), "run_dir", s.runDir)
-	sides, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer s.sides.Wait()
-	defer stop()
-	if err := s.beside(sides); err != nil {
+	defer s.end()
+	if err := s.beside(); err != nil {
 		return err
 	}
 	err := s.super.Run(ctx)
@@ -192,16 +199,21 @@ func (s *service) load(ctx context.Context) (supervisor.Config, error) {
 	if err := testSites(ctx, managed(c)); err != nil {
 		return supervisor.Config{}, err
 	}
-	cfg, err := s.supervisorConfig(c)
-	if err != nil {
-		return cfg, err
-	}
-	if err := s.admin.open(c.Admin); err != nil {
-		return cfg, err
+	w := s.dev.watch(c)
+	cfg, err := s.supervisorConfig(c, w)
+	if err == nil {
+		err = s.admin.open(c.Admin)
 	}
 	s.mu.Lock()
-	s.pending = c
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	if err == nil {
+		err = ctx.Err() // of a reload that has been given up meanwhile
+	}
+	if err != nil {
+		s.dev.drop(w)
+		return cfg, err
+	}
+	s.pending = &pending{c, w}
 	return cfg, nil
 }
 

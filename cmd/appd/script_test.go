@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -84,20 +85,21 @@ func repository() (string, error) {
 
 // scriptCommands are what scripts can do besides running programs.
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
-	"get":        cmdGet,
-	"getbg":      cmdGetBackground,
-	"waitfile":   cmdWaitFile,
-	"waitget":    cmdWaitGet,
-	"signal":     cmdSignal,
-	"waitgone":   cmdWaitGone,
-	"gomod":      cmdGoMod,
-	"start":      cmdStart,
-	"waitstatus": cmdWaitStatus,
-	"join":       cmdJoin,
-	"envsubst":   cmdEnvSubst,
-	"engine":     cmdEngine,
-	"steal":      cmdSteal,
-	"capture":    cmdCapture,
+	"get":         cmdGet,
+	"getbg":       cmdGetBackground,
+	"waitfile":    cmdWaitFile,
+	"waitget":     cmdWaitGet,
+	"waitrefused": cmdWaitRefused,
+	"signal":      cmdSignal,
+	"waitgone":    cmdWaitGone,
+	"gomod":       cmdGoMod,
+	"start":       cmdStart,
+	"waitstatus":  cmdWaitStatus,
+	"join":        cmdJoin,
+	"envsubst":    cmdEnvSubst,
+	"engine":      cmdEngine,
+	"steal":       cmdSteal,
+	"capture":     cmdCapture,
 }
 
 // background is an appd that a script has started.
@@ -236,6 +238,13 @@ func cmdWaitGet(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("%s%s never matched %s: %q, %v", args[0], args[1], args[2], text, err)
 	}
 	fmt.Fprint(ts.Stdout(), text)
+}
+
+// waitrefused ADDRESS: until nobody listens there.
+func cmdWaitRefused(ts *testscript.TestScript, _ bool, args []string) {
+	if !until(func() bool { _, err := request(ts, args[0], "/"); return errors.Is(err, syscall.ECONNREFUSED) }) {
+		ts.Fatalf("somebody listens at %s", args[0])
+	}
 }
 
 // waitstatus REGEXP: until what `appd status --json` says matches.
