@@ -223,11 +223,11 @@ func (w *fakeWorld) system() system {
 			w.set(func() { n = w.queue })
 			return n, 100
 		},
-		hook: func(_ context.Context, hooks []Hook, on HookPoint, _ time.Duration, _ ...string) error {
+		hook: func(_ context.Context, cfg *Config, on HookPoint, _ ...string) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.hooks = append(w.hooks, string(on))
-			for _, h := range hooks {
+			for _, h := range cfg.Hooks {
 				if h.On == on {
 					return errors.New("hook says no")
 				}
@@ -244,6 +244,7 @@ func (w *fakeWorld) system() system {
 			return yes
 		},
 		notify: func(state string) { w.set(func() { w.states = append(w.states, state) }) },
+		title:  func(string) {},
 		reap:   func() {},
 		close:  func() {},
 	}

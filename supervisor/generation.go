@@ -51,6 +51,10 @@ func (g *generation) resolve() error {
 // contract says whether workers of this kind speak package handoff's contract.
 func (k Kind) contract() bool { return k == KindGo || k == KindPython }
 
+// blocking says whether programs of this kind need their listener to block: they leave
+// their accept loop on EAGAIN.
+func (k Kind) blocking() bool { return k == KindFastCGI }
+
 // cooperative says that a stuck request need not keep others of its thread from
 // going on.
 func (g *generation) cooperative() bool {

@@ -10,29 +10,27 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
-	"time"
 )
 
 // runHook runs the hooks of a point beside the loop; what they do changes nothing.
 // The end of Run waits for them.
 func (s *Supervisor) runHook(on HookPoint, vars ...string) {
-	hooks, limit := s.cfg.Hooks, s.cfg.HookTimeout
-	s.hooks.Go(func() { s.sys.hook(s.life, hooks, on, limit, vars...) })
+	cfg := s.gen.cfg
+	s.hooks.Go(func() { s.sys.hook(s.life, cfg, on, vars...) })
 }
 
 // hookRunner runs hooks and logs those that fail.
 type hookRunner struct {
 	log *journal
-	app string
 }
 
 // run runs the hooks of a point one after the other and returns the first failure.
-func (h hookRunner) run(ctx context.Context, hooks []Hook, on HookPoint, limit time.Duration, vars ...string) error {
-	for _, hook := range hooks {
+func (h hookRunner) run(ctx context.Context, cfg *Config, on HookPoint, vars ...string) error {
+	for _, hook := range cfg.Hooks {
 		if hook.On != on {
 			continue
 		}
-		if err := h.command(ctx, hook, limit, vars); err != nil {
+		if err := h.command(ctx, cfg, hook, vars); err != nil {
 			h.log.Error("hook failed", "hook", string(on), "error", err)
 			return err
 		}
@@ -41,17 +39,17 @@ func (h hookRunner) run(ctx context.Context, hooks []Hook, on HookPoint, limit t
 }
 
 // command runs one hook with its whole process group under the limit.
-func (h hookRunner) command(ctx context.Context, hook Hook, limit time.Duration, vars []string) error {
+func (h hookRunner) command(ctx context.Context, cfg *Config, hook Hook, vars []string) error {
 	if len(hook.Command) == 0 {
 		return nil
 	}
-	if limit > 0 {
+	if limit := cfg.HookTimeout; limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("not done after %v", limit))
 		defer cancel()
 	}
 	cmd := exec.CommandContext(ctx, hook.Command[0], hook.Command[1:]...)
-	cmd.Env = append(unsetenv(os.Environ(), private...), "APPD_HOOK="+string(hook.On), "APPD_NAME="+h.app, fmt.Sprint("APPD_SUPERVISOR_PID=", os.Getpid()))
+	cmd.Env = append(unsetenv(os.Environ(), private...), "APPD_HOOK="+string(hook.On), "APPD_NAME="+cfg.App.Name, fmt.Sprint("APPD_SUPERVISOR_PID=", os.Getpid()))
 	cmd.Env = append(cmd.Env, vars...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

@@ -261,6 +261,32 @@ func TestABadConfigurationChangesNothing(t *testing.T) {
 	})
 }
 
+// What a reload cannot change is refused by name: all of it at once.
+func TestWhatAReloadCannotChange(t *testing.T) {
+	for _, c := range []struct {
+		from, to Config
+		names    string
+	}{
+		{Config{}, Config{Workers: 9, App: App{Umask: 0o77}}, ""},
+		{Config{App: App{User: "a"}, PIDFile: "x"}, Config{App: App{User: "b", Group: "g"}, RunDir: "y"}, "user, group, pidfile, run_dir"},
+		{Config{App: App{Kind: KindGo}}, Config{App: App{Kind: KindPython}}, ""},
+		{Config{App: App{Kind: KindGo}}, Config{App: App{Kind: KindExec}}, "the kind of the app"},
+		{Config{App: App{Kind: KindExec}}, Config{App: App{Kind: KindFastCGI}}, "the kind of the app"},
+	} {
+		want := ""
+		if c.names != "" {
+			want = c.names + " changed, which a reload cannot apply: run appd upgrade"
+		}
+		got := ""
+		if err := newSupervisor(c.from).fixed(c.to); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%+v to %+v: %q, want %q", c.from.App, c.to.App, got, want)
+		}
+	}
+}
+
 // Reloads that come while one runs are one more reload, and none is lost.
 func TestABurstOfReloads(t *testing.T) {
 	w := &fakeWorld{}

@@ -39,8 +39,7 @@ type listener struct {
 	inherited bool // from our predecessor
 }
 
-// bind makes the socket for spec. blocking is for programs that leave their accept
-// loop on EAGAIN.
+// bind makes the socket for spec, blocking or not.
 func bind(spec Listener, blocking bool) (*listener, error) {
 	l := &listener{address: spec.Worker.Address, spec: spec, fd: -1}
 	err := l.bind()
@@ -289,7 +288,7 @@ func (s *Supervisor) bindAll(gen *generation) (bound []*listener, err error) {
 	for _, spec := range gen.cfg.Listeners {
 		l := s.listener(spec.Worker.Address)
 		if l == nil {
-			if l, err = s.sys.bind(spec, gen.cfg.App.Kind == KindFastCGI); err != nil {
+			if l, err = s.sys.bind(spec, gen.cfg.App.Kind.blocking()); err != nil {
 				s.closeListeners(bound)
 				gen.listeners = nil
 				return nil, err

@@ -51,11 +51,12 @@ type system struct {
 	retire  func(*generation)
 	bind    func(spec Listener, blocking bool) (*listener, error)
 	depth   func(*listener) (queued, limit int)
-	hook    func(context.Context, []Hook, HookPoint, time.Duration, ...string) error
+	hook    func(context.Context, *Config, HookPoint, ...string) error
 	memory  func(pid int, exact bool) int64 // bytes of PSS, or a cheap upper bound of it
 	cpu     func(pid int) time.Duration
 	stopped func(pid int) bool // by SIGSTOP, SIGTSTP or a debugger
 	notify  func(state string) // the service manager
+	title   func(name string)  // of our own process, with the application's name
 	reap    func()             // strangers that became our children
 	close   func()
 }

@@ -287,14 +287,15 @@ func TestARefusedReloadShowsTheOutput(t *testing.T) {
 	}
 }
 
-// What a reload changes about a listener counts when the reload succeeded, and not
-// when it was refused.
+// What a reload changes about a listener and the name counts when the reload
+// succeeded, and not when it was refused.
 func TestReloadChangesAttributes(t *testing.T) {
 	cfg := realConfig(t, "")
 	next := cfg
 	next.Listeners = []Listener{cfg.Listeners[0]}
 	next.Listeners[0].Mode, next.Listeners[0].Backlog = 0o600, 77
 	next.Listeners[0].Worker.Protocol = "fastcgi"
+	next.App.Name = "renamed"
 	broken := next
 	broken.App.Env = []string{"APPD_TEST=worker", "BEHAVE=die"}
 	configs := []Config{broken, next}
@@ -305,8 +306,11 @@ func TestReloadChangesAttributes(t *testing.T) {
 	}
 	v := serve(t, cfg)
 	v.allReady(2)
-	check := func(mode os.FileMode, backlog int, protocol string) {
+	check := func(mode os.FileMode, backlog int, protocol, name string) {
 		t.Helper()
+		if title, err := os.ReadFile("/proc/self/cmdline"); err != nil || !strings.Contains(string(title), "appd: supervisor ["+name+"]") {
+			t.Errorf("title %q, %v, want the name %s", title, err, name)
+		}
 		st, err := os.Stat(v.socket)
 		l := v.status().Listeners[0]
 		if err != nil || st.Mode().Perm() != mode || l.Limit != backlog || l.Protocol != protocol {
@@ -316,11 +320,11 @@ func TestReloadChangesAttributes(t *testing.T) {
 	if err := v.s.Reload(context.Background()); err == nil {
 		t.Error("the broken reload succeeded")
 	}
-	check(0o660, 2048, "http")
+	check(0o660, 2048, "http", cfg.App.Name)
 	if err := v.s.Reload(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	check(0o600, 77, "fastcgi")
+	check(0o600, 77, "fastcgi", "renamed")
 }
 
 // Reloads bind new listeners before the canary and drop old ones afterwards.

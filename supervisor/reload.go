@@ -88,7 +88,7 @@ func (s *Supervisor) loaded(r *reloading, cfg Config, err error) {
 		return
 	}
 	s.task(func() {
-		s.sys.hook(r.ctx, cfg.Hooks, OnReload, cfg.HookTimeout, fmt.Sprint("APPD_GENERATION=", r.gen.number))
+		s.sys.hook(r.ctx, &cfg, OnReload, fmt.Sprint("APPD_GENERATION=", r.gen.number))
 		err := s.sys.prepare(r.ctx, r.gen)
 		s.post(message{do: func() { s.prepared(r, err) }})
 	})
@@ -105,7 +105,7 @@ func (s *Supervisor) fixed(cfg Config) error {
 		{"group", cfg.App.Group != s.cfg.App.Group},
 		{"pidfile", cfg.PIDFile != s.cfg.PIDFile},
 		{"run_dir", cfg.RunDir != s.cfg.RunDir},
-		{"the kind of the app", cfg.App.Kind.contract() != s.cfg.App.Kind.contract()},
+		{"the kind of the app", cfg.App.Kind.contract() != s.cfg.App.Kind.contract() || cfg.App.Kind.blocking() != s.cfg.App.Kind.blocking()},
 	} {
 		if f.changed {
 			names = append(names, f.name)
@@ -154,6 +154,7 @@ func (s *Supervisor) accepted(r *reloading) {
 	}
 	s.dropListeners()
 	s.log.use(s.cfg.Log)
+	s.sys.title(s.cfg.App.Name)
 	s.changeListeners(false)
 	s.reloaded(r, &ReloadResult{OK: true, Generation: r.gen.number}, nil)
 	s.log.Info("reload done", "gen", r.gen.number, "after", time.Since(r.began).Round(time.Millisecond))

@@ -18,7 +18,8 @@ func (s *Supervisor) begin() error {
 	s.watchdogEvery = watchdogInterval()
 	s.restart = restartCommand(&s.cfg)
 	s.startDir, _ = os.Getwd()
-	if err := s.sys.hook(s.life, s.cfg.Hooks, OnStarting, s.cfg.HookTimeout); err != nil {
+	cfg := s.cfg
+	if err := s.sys.hook(s.life, &cfg, OnStarting); err != nil {
 		return fmt.Errorf("hook on_starting: %w", err)
 	}
 	s.begun = true
@@ -26,7 +27,6 @@ func (s *Supervisor) begin() error {
 		s.numbers = s.inherited.estate.Generation
 		s.task(func() { s.hearPredecessor(s.inherited) })
 	}
-	cfg := s.cfg
 	gen := s.newGeneration(&cfg)
 	s.gen = gen
 	var err error
@@ -249,7 +249,7 @@ func (s *Supervisor) release() error {
 	s.listeners = nil
 	s.hooks.Wait() // each has its limit
 	if s.begun {
-		s.sys.hook(context.Background(), s.cfg.Hooks, OnExit, s.cfg.HookTimeout, fmt.Sprint("APPD_PID=", os.Getpid()))
+		s.sys.hook(context.Background(), s.gen.cfg, OnExit, fmt.Sprint("APPD_PID=", os.Getpid()))
 	}
 	return errors.Join(errs...)
 }

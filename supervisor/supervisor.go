@@ -147,9 +147,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		s.sys = s.realSystem()
 		defer s.sys.close()
 		quiet = s.listenSignals()
-		if err := handoff.SetTitle("appd: supervisor [" + s.cfg.App.Name + "]"); err != nil {
-			s.log.Debug("no process title", "error", err)
-		}
+		s.sys.title(s.cfg.App.Name)
 	}
 	if s.failure = s.begin(); s.failure == nil {
 		s.loop(ctx.Done())

@@ -4,6 +4,8 @@ package supervisor
 
 import (
 	"context"
+
+	"github.com/appd-server/appd/internal/handoff"
 )
 
 // realSystem wires the seams. What it starts ends with close.
@@ -21,11 +23,16 @@ func (s *Supervisor) realSystem() system {
 		retire:  retire,
 		bind:    s.bindOrInherit,
 		depth:   depthOf,
-		hook:    hookRunner{s.log, s.cfg.App.Name}.run,
+		hook:    hookRunner{s.log}.run,
 		memory:  memoryOf,
 		cpu:     cpuOf,
 		stopped: isStopped,
 		notify:  tellManager,
+		title: func(name string) {
+			if err := handoff.SetTitle("appd: supervisor [" + name + "]"); err != nil {
+				s.log.Debug("no process title", "error", err)
+			}
+		},
 		reap: func() {
 			l.oom.forget()
 			r.reap()

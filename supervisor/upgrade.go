@@ -77,9 +77,9 @@ func (s *Supervisor) upgrade(answer chan<- error) {
 	u := &upgrading{waiters: []chan<- error{answer}, began: time.Now(), index: map[*listener]int{}}
 	s.upgrading = u
 	s.log.Info("upgrade begins")
-	hooks, limit := s.cfg.Hooks, s.cfg.HookTimeout
+	cfg := s.gen.cfg
 	s.task(func() {
-		err := s.sys.hook(s.life, hooks, PreExec, limit)
+		err := s.sys.hook(s.life, cfg, PreExec)
 		s.post(message{do: func() {
 			if s.upgrading != u {
 				return

@@ -76,9 +76,8 @@ func (w *worker) start(message) {
 	w.started = time.Now()
 	w.arm(w.gen.bootTimeout())
 	o, epoch := order{w.gen, w.slot, max(s.wanted, 1)}, w.epoch
-	hooks, limit := w.gen.cfg.Hooks, w.gen.cfg.HookTimeout
 	s.task(func() {
-		s.sys.hook(s.life, hooks, PreFork, limit, w.variables(o)...)
+		s.sys.hook(s.life, o.gen.cfg, PreFork, w.variables(o)...)
 		p, err := s.sys.launch(s.life, o)
 		if err != nil {
 			s.post(message{worker: w, epoch: epoch, event: evExit, exit: exit{code: -1, err: err}})
