@@ -138,7 +138,7 @@ func (s *service) apply(next *config.Config) {
 		s.front.start(sites, s.frontMissing)
 	default:
 		s.sides.Go(func() {
-			if err := s.front.reload(sites); err != nil {
+			if err := s.front.reload(sites); err != nil && s.front.running() {
 				s.log.Error("nginx keeps its old configuration", "error", err)
 			}
 		})

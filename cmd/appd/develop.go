@@ -87,7 +87,9 @@ func (d *developer) ended(ctx context.Context, o outcome) {
 		d.report(o)
 	default:
 		d.s.sides.Go(func() {
-			d.watcher.CatchUp(ctx) // what changed meanwhile comes to the loop first
+			if w := d.watched.Load(); w != nil {
+				w.watcher.CatchUp(w.ctx) // what changed meanwhile comes to the loop first
+			}
 			o.last = true
 			d.hand(ctx, o)
 		})
@@ -102,10 +104,11 @@ func (d *developer) hand(ctx context.Context, o outcome) {
 	}
 }
 
-// again asks the loop for a reload although nothing changed.
-func (d *developer) again(ctx context.Context) {
+// change hands a change to the loop; one without paths asks for a reload although
+// nothing changed.
+func (d *developer) change(ctx context.Context, c watch.Change) {
 	select {
-	case d.changes <- watch.Change{}:
+	case d.changes <- c:
 	case <-ctx.Done():
 	}
 }

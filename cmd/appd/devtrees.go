@@ -51,12 +51,7 @@ func (d *developer) watch(c *config.Config) *watched {
 		Browser: what.Browser,
 		Engine:  watch.Engine(what.Engine),
 		Log:     d.s.log.Named("watch"),
-		Changed: func(c watch.Change) {
-			select {
-			case d.changes <- c:
-			case <-w.ctx.Done():
-			}
-		},
+		Changed: func(c watch.Change) { d.change(w.ctx, c) },
 	})
 	w.watcher.Begin()
 	d.s.sides.Go(func() { w.watcher.Run(w.ctx) })
@@ -106,8 +101,10 @@ func goTrees(dir string) (trees []watch.Tree) {
 	if err != nil { // no module, or one that cannot be loaded at the moment
 		return []watch.Tree{{Dir: moduleRoot(dir), Match: watch.GoSource}}
 	}
-	for root := range strings.FieldsSeq(string(out)) {
-		trees = append(trees, watch.Tree{Dir: root, Match: watch.GoSource})
+	for root := range strings.Lines(string(out)) {
+		if root = strings.TrimSuffix(root, "\n"); root != "" {
+			trees = append(trees, watch.Tree{Dir: root, Match: watch.GoSource})
+		}
 	}
 	return trees
 }

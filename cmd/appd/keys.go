@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
+
+	"github.com/appd-server/appd/internal/watch"
 )
 
 // keyPoll is how often the keyboard's owner is looked at. Reading while somebody
@@ -48,7 +50,7 @@ func (s *service) keys(ctx context.Context, d *developer) {
 			s.super.Stop(ctx, true)
 			return
 		case key == 'r':
-			d.again(ctx)
+			d.change(ctx, watch.Change{})
 		case key == 'q':
 			s.super.Stop(ctx, false)
 		}
