@@ -192,17 +192,28 @@ func (v view) Static() []staticView {
 
 type staticView struct{ Static }
 
-// Where is the root or alias directive. An alias ends in a slash like its
-// prefix does, or nginx would look beside the folder.
-func (s staticView) Where() string {
+// location is one location block: its argument, and its root or alias directive.
+type location struct{ Match, Where string }
+
+// Locations are the blocks for the prefix. nginx compares beginnings: without a slash
+// at its end /files would be the beginning of /files.old, too, which an alias makes a
+// neighbour of the folder. So that is written as the path itself and all below it.
+func (s staticView) Locations() []location {
+	folder := strings.TrimRight(s.Prefix, "/") + "/"
+	below := location{"^~ " + quote(folder), s.where("/")}
+	if strings.HasSuffix(s.Prefix, "/") {
+		return []location{below}
+	}
+	return []location{{"= " + quote(s.Prefix), s.where("")}, below}
+}
+
+// where is the root or alias directive. An alias has to end like its location, in a
+// slash or without one, or nginx looks beside the folder.
+func (s staticView) where(end string) string {
 	if s.Root != "" {
 		return "root " + quote(s.Root)
 	}
-	alias := strings.TrimRight(s.Alias, "/")
-	if strings.HasSuffix(s.Prefix, "/") {
-		alias += "/"
-	}
-	return "alias " + quote(alias)
+	return "alias " + quote(strings.TrimRight(s.Alias, "/")+end)
 }
 
 // Keep is the argument of the expires directive.

@@ -24,6 +24,7 @@ var sites = map[string]Site{
 		Static: []Static{
 			{Prefix: "/static/", Root: "/srv/shop/public", Expires: time.Hour},
 			{Prefix: "/protected/", Alias: "/srv/shop/files", Internal: true},
+			{Prefix: "/favicon.ico", Alias: "/srv/shop/public/favicon.ico"},
 		},
 	},
 	"fastcgi-plain": {Name: "plain", Protocol: "fastcgi", Upstream: "127.0.0.1:9000", MaxBody: 8 << 20},

@@ -129,15 +129,22 @@ func certificate(t *testing.T, dir string) {
 	write(t, filepath.Join(dir, "key.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: secret})))
 }
 
-// nginx serves files by itself, below a root and in the place of a prefix.
+// nginx serves files by itself, below a root and in the place of a prefix, and none
+// beside them.
 func TestSiteStatic(t *testing.T) {
 	a := shared(t)
 	dir := folder(t, "static")
 	folder(t, "static/assets")
+	folder(t, "static/assets.old")
 	write(t, filepath.Join(dir, "assets", "a.css"), "root")
+	write(t, filepath.Join(dir, "assets.old", "secret"), "beside")
 	write(t, filepath.Join(dir, "b.css"), "alias")
+	write(t, filepath.Join(dir, "b.css.bak"), "beside")
 	addrs := serveSites(t, a, func(s *nginx.Site) {
-		s.Static = []nginx.Static{{Prefix: "/assets/", Root: dir, Expires: time.Hour}, {Prefix: "/files/", Alias: dir}}
+		s.Static = []nginx.Static{
+			{Prefix: "/assets/", Root: dir, Expires: time.Hour}, {Prefix: "/files/", Alias: dir},
+			{Prefix: "/bare", Alias: filepath.Join(dir, "assets")}, {Prefix: "/b.css", Alias: filepath.Join(dir, "b.css")},
+		}
 	})
 	for protocol, addr := range addrs {
 		if got := ok(t, addr, "GET", "/assets/a.css", nil); string(got.body) != "root" || got.header.Get("Cache-Control") != "max-age=3600" {
@@ -145,6 +152,20 @@ func TestSiteStatic(t *testing.T) {
 		}
 		if got := ok(t, addr, "GET", "/files/b.css", nil); string(got.body) != "alias" {
 			t.Errorf("%s: alias = %q", protocol, got.body)
+		}
+		for path, want := range map[string]string{"/bare/a.css": "root", "/b.css": "alias"} {
+			if got := ok(t, addr, "GET", path, nil); string(got.body) != want {
+				t.Errorf("%s: %s = %q, want %q", protocol, path, got.body, want)
+			}
+		}
+		for _, path := range []string{"/bare.old/secret", "/bare../b.css", "/b.css.bak"} {
+			got, err := request(addr, "GET", path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text := string(got.body); text == "beside" || text == "alias" {
+				t.Errorf("%s: %s leads to a file beside the folder", protocol, path)
+			}
 		}
 	}
 }
