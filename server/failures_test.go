@@ -158,3 +158,28 @@ func (s *site) transport() *http.Transport {
 		return new(net.Dialer).DialContext(ctx, s.network, s.address)
 	}}
 }
+
+// Whoever forwards a body closes it while somebody else reads; the race detector looks on.
+func TestBodyClosedWhileRead(t *testing.T) {
+	h := func(w http.ResponseWriter, r *http.Request) {
+		begun, ended := make(chan bool), make(chan error)
+		go func() {
+			_, err := io.ReadFull(r.Body, make([]byte, 1))
+			begun <- err == nil
+			_, err = io.Copy(io.Discard, r.Body)
+			ended <- err
+		}()
+		<-begun
+		r.Body.Close()
+		if err := <-ended; err != nil && err != http.ErrBodyReadAfterClose {
+			t.Errorf("the reader got %v", err)
+		}
+		io.WriteString(w, "closed")
+	}
+	eachProtocol(t, plainServer, h, func(t *testing.T, st *site, p string) {
+		got := st.do(t, p, ask{method: "POST", path: "/", body: strings.Repeat("x", 300000)})
+		if got.body != "closed" {
+			t.Errorf("got %+v", got)
+		}
+	})
+}

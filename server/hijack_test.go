@@ -59,6 +59,9 @@ func TestHijackKeepsEarlyBytes(t *testing.T) {
 				defer c.Close()
 				io.WriteString(rw, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
 				line, err := rw.ReadString('\n')
+				if err != nil {
+					t.Error(err)
+				}
 				io.WriteString(rw, "you said "+line)
 				rw.Flush()
 				select {

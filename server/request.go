@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/appd-server/appd/internal/eventloop"
@@ -97,16 +98,17 @@ func (n *instance) refuse(t *task, err error) {
 	t.w.replace(status)
 }
 
-// body is the body of a request.
+// body is the body of a request. Whoever forwards it (http.Transport does) reads in one
+// goroutine and closes in another.
 type body struct {
 	x    *eventloop.Exchange
 	w    *response
-	done bool
+	done atomic.Bool
 }
 
 // Read reads the body as it arrives.
 func (b *body) Read(p []byte) (int, error) {
-	if b.done {
+	if b.done.Load() {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	n, err := b.x.Read(p)
@@ -123,7 +125,7 @@ func (b *body) Read(p []byte) (int, error) {
 
 // Close ends reading. What still comes of the body is thrown away by the loop.
 func (b *body) Close() error {
-	b.done = true
+	b.done.Store(true)
 	return nil
 }
 

@@ -6,7 +6,6 @@ package server
 
 import (
 	"context"
-
 	"fmt"
 	"log"
 	"net"

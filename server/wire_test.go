@@ -206,10 +206,7 @@ type site struct {
 }
 
 // lines is an error log that tests can look at.
-type lines struct {
-	t *testing.T
-	c chan string
-}
+type lines struct{ c chan string }
 
 func (l *lines) Write(p []byte) (int, error) {
 	select {

@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -124,5 +123,3 @@ func (p *tab) await(what, expression, want string) {
 	p.t.Fatalf("%s: %s: %s = %q, want %q\npage: %s", p.name, what, expression, got, want,
 		p.eval("document.documentElement.outerHTML.slice(0, 2000)"))
 }
-
-func (p *tab) String() string { return fmt.Sprintf("tab %s", p.name) }

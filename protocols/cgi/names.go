@@ -26,7 +26,6 @@ var commonNames = [...]string{
 	"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Proto",
 	"X-Forwarded-Protocol", "X-Forwarded-Server", "X-Forwarded-Ssl", "X-Host", "X-Http-Method-Override",
 	"X-Original-Uri", "X-Queue-Start", "X-Real-Ip", "X-Request-Id", "X-Request-Start", "X-Requested-With",
-	"X-Under",
 }
 
 // name is one field name in its spellings.

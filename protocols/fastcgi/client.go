@@ -33,15 +33,6 @@ func AppendAbortRequest(dst []byte, id uint16) []byte {
 	return appendHeader(dst, typeAbortRequest, id, 0)
 }
 
-// AppendGetValues appends GET_VALUES, asking for names such as FCGI_MPXS_CONNS.
-func AppendGetValues(dst []byte, names ...string) []byte {
-	var block []byte
-	for _, name := range names {
-		block = appendPair(block, name, "")
-	}
-	return appendRecord(dst, typeGetValues, 0, block)
-}
-
 // Answer is what became of one request.
 type Answer struct {
 	cgi.Answer
@@ -57,12 +48,6 @@ type Answer struct {
 type Client struct {
 	// Limit bounds the bytes of one answer, 16 MiB if 0.
 	Limit int
-
-	// Values are the variables of the last GET_VALUES_RESULT, nil before it.
-	Values []cgi.Var
-
-	// Unknown are the types of management records that the server did not know.
-	Unknown []uint8
 
 	open  map[uint16]*pending
 	ended []*Answer
@@ -99,20 +84,8 @@ func (c *Client) Feed(p []byte) (n int, err error) {
 
 // record takes one record of the server.
 func (c *Client) record(rec header, content []byte) error {
-	switch rec.typ {
-	case typeGetValuesResult:
-		h, err := parseParams(content)
-		if err != nil {
-			return fmt.Errorf("GET_VALUES_RESULT: %w", err)
-		}
-		c.Values = h.Vars
-		return nil
-	case typeUnknownType:
-		if len(content) != 8 {
-			return fmt.Errorf("UNKNOWN_TYPE of %d bytes", len(content))
-		}
-		c.Unknown = append(c.Unknown, content[0])
-		return nil
+	if rec.typ == typeGetValuesResult || rec.typ == typeUnknownType {
+		return nil // nobody waits for it
 	}
 	if c.open == nil {
 		c.open = make(map[uint16]*pending)

@@ -23,9 +23,8 @@
 //     HAProxy waits for its timeout otherwise, and Apache makes it an empty 200.
 //   - STDIN's end frames the body. CONTENT_LENGTH only says what to expect: bytes
 //     beyond it are dropped, a body short of it is io.ErrUnexpectedEOF.
-//   - Params are bounded per request and per connection, requests per connection;
-//     between requests
-//     a codec holds no buffer.
+//   - Params are bounded per request and per connection, requests per connection.
+//     Between requests a codec holds no buffer.
 //   - The codec does no I/O, takes no lock, starts no goroutine and is called by
 //     one goroutine at a time. Only the function Do, which is not part of it,
 //     touches a connection.

@@ -99,7 +99,7 @@ func (t *Trust) apply(h *cgi.Head) (int, string) {
 
 // client returns what the believed hops say about the client's address, and takes
 // away what the client may have written: the part of X-Forwarded-For further left,
-// and a Forwarded beside X-Forwarded-For, which only one of them is the front's.
+// and a Forwarded beside X-Forwarded-For, because the front writes only one of them.
 func (t *Trust) client(h *cgi.Head) string {
 	if list, ok := gather(h, "X-Forwarded-For"); ok {
 		if _, ok := gather(h, "Forwarded"); ok {

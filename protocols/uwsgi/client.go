@@ -72,6 +72,3 @@ func (c *Client) EOF() (*cgi.Answer, error) {
 	}
 	return a, err
 }
-
-// Pong reports whether the server answered a ping.
-func (c *Client) Pong() bool { return len(c.answer) >= headerLen && c.answer[0] == modPing }
