@@ -12,6 +12,8 @@ import (
 	"net"
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Name is the socket's name in the run folder.
@@ -43,11 +45,8 @@ var ErrGone = errors.New("appd ended before it answered")
 
 // Call asks the appd whose socket is at path. Nobody there is [ErrNotRunning].
 func Call(ctx context.Context, path string, q Request) (Answer, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
-	switch {
-	case errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED):
-		return Answer{}, ErrNotRunning
-	case err != nil:
+	conn, _, err := dial(ctx, path)
+	if err != nil {
 		return Answer{}, err
 	}
 	defer conn.Close()
@@ -71,4 +70,33 @@ func Call(ctx context.Context, path string, q Request) (Answer, error) {
 		return Answer{}, fmt.Errorf("the answer of appd makes no sense: %w", err)
 	}
 	return a, nil
+}
+
+// dial connects to the socket at path and says whose process listens there.
+func dial(ctx context.Context, path string) (*net.UnixConn, *unix.Ucred, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
+	switch {
+	case errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED):
+		return nil, nil, ErrNotRunning
+	case err != nil:
+		return nil, nil, err
+	}
+	cred, err := peer(conn.(*net.UnixConn))
+	if err == nil {
+		err = checkServer(path, cred.Uid, os.Geteuid())
+	}
+	if err != nil {
+		conn.Close()
+		return nil, nil, err
+	}
+	return conn.(*net.UnixConn), cred, nil
+}
+
+// checkServer lets us believe our own user's appd and root's; root believes all. The
+// folder may be the system's temporary one, where anybody can put a socket first.
+func checkServer(path string, server uint32, self int) error {
+	if self == 0 || server == 0 || int(server) == self {
+		return nil
+	}
+	return fmt.Errorf("user %d listens at %s, which should be an appd of your own", server, path)
 }

@@ -160,3 +160,16 @@ func TestFind(t *testing.T) {
 		t.Errorf("the zero Process: %v", err)
 	}
 }
+
+// TestWhoListens: somebody else may have put a socket where we look.
+func TestWhoListens(t *testing.T) {
+	for _, tt := range []struct {
+		server uint32
+		self   int
+		ok     bool
+	}{{1000, 1000, true}, {0, 1000, true}, {1001, 1000, false}, {1001, 0, true}} {
+		if err := checkServer("/tmp/x", tt.server, tt.self); (err == nil) != tt.ok {
+			t.Errorf("user %d asking user %d: %v", tt.self, tt.server, err)
+		}
+	}
+}

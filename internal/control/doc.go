@@ -2,6 +2,7 @@
 // Unix socket named control in its run folder.
 //
 //	client                              server
+//	peer's uid is ours or root's?
 //	  {"verb":"reload"}        ------>    peer's uid is ours or root's?
 //	                                      Handler
 //	  {"status":1,"error":..}  <------

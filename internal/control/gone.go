@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,18 +18,11 @@ type Process struct {
 
 // Find takes hold of the process that listens at path.
 func Find(path string) (Process, error) {
-	conn, err := net.Dial("unix", path)
-	switch {
-	case errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED):
-		return Process{}, ErrNotRunning
-	case err != nil:
-		return Process{}, err
-	}
-	defer conn.Close()
-	cred, err := peer(conn.(*net.UnixConn))
+	conn, cred, err := dial(context.Background(), path)
 	if err != nil {
 		return Process{}, err
 	}
+	defer conn.Close()
 	fd, err := unix.PidfdOpen(int(cred.Pid), 0)
 	if errors.Is(err, unix.ESRCH) {
 		return Process{}, nil
