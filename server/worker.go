@@ -143,7 +143,7 @@ func (s *Server) newWorker(h *handoff.Handoff, line *handoff.Conn) (*worker, err
 
 // develop puts the live reload of the browser in.
 func (w *worker) develop(config *eventloop.Config, mount string) {
-	w.hub = dev.NewHub(w.hand.Generation, mount)
+	w.hub = dev.NewHub(w.hand.Born, mount)
 	config.Intercept = func(x *eventloop.Exchange) bool { return w.hub.Intercept(x.Head, x) }
 	config.Rewrite = func(x *eventloop.Exchange, h *cgi.AnswerHead) eventloop.Rewriter {
 		if p := w.hub.Rewrite(x.Head, h); p != nil {

@@ -15,6 +15,7 @@ import (
 // prepared nothing in it changes.
 type generation struct {
 	number    int
+	born      time.Time
 	cfg       *Config
 	listeners []*listener // in the order of the configuration
 	logs      *logs
@@ -27,7 +28,7 @@ type generation struct {
 // newGeneration counts one more load.
 func (s *Supervisor) newGeneration(cfg *Config) *generation {
 	s.numbers++
-	g := &generation{number: s.numbers, cfg: cfg}
+	g := &generation{number: s.numbers, born: time.Now(), cfg: cfg}
 	s.generations = append(s.generations, g)
 	return g
 }

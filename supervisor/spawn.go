@@ -159,7 +159,7 @@ func (l *launcher) contract(p *child, fds *inheritance, o order) (string, error)
 	}
 	h := &handoff.Handoff{
 		Version: handoff.Version, Name: g.cfg.App.Name, Slot: o.slot, Generation: g.number, Workers: o.workers,
-		Settings: g.cfg.Settings, Python: g.python(), Dev: g.cfg.Dev,
+		Settings: g.cfg.Settings, Python: g.python(), Dev: g.cfg.Dev, Born: g.born.UnixMilli(),
 	}
 	h.Control = fds.own(far)
 	if p.board, err = handoff.CreateBoard(); err != nil {

@@ -29,12 +29,13 @@ func standIn() error {
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set(dev.StandIn, "yes")
 		w.WriteHeader(http.StatusInternalServerError)
 		io.WriteString(w, standInPage(title, text))
 	}))
 }
 
-// standInPage carries the script by itself: only pages that succeed get it put in.
+// standInPage is the failure for a browser.
 func standInPage(title, text string) string {
 	return fmt.Sprintf(`<!doctype html>
 <html lang="en">
@@ -42,7 +43,6 @@ func standInPage(title, text string) string {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>%[1]s</title>
-<script src="%[3]s"></script>
 <style>
 body { margin: 0; padding: 6vh 5vw; background: #171a23; color: #e8eaf0; font: 16px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.3rem; color: #ff8585; }
@@ -56,5 +56,5 @@ p { color: #9aa1b2; }
 <p>The application has not started yet. This page loads anew by itself when it does.</p>
 </body>
 </html>
-`, html.EscapeString(title), html.EscapeString(text), dev.ScriptPath)
+`, html.EscapeString(title), html.EscapeString(text))
 }

@@ -3,6 +3,8 @@
 package e2e
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"os"
 	"os/exec"
@@ -43,8 +45,13 @@ func (p *project) write(name, text string) {
 	write(p.t, filepath.Join(p.dir, name), text)
 }
 
+// style is the first style sheet of page's page, which asks for just that content.
+const style = "body { color: rgb(1, 1, 1) }"
+
 // page saves a program whose page has this title.
 func (p *project) page(title string) {
+	sum := sha256.Sum256([]byte(style))
+	integrity := "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 	p.write("main.go", fmt.Sprintf(`package main
 
 import (
@@ -59,14 +66,14 @@ func main() {
 	http.HandleFunc("/style.css", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "style.css") })
 	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		fmt.Fprintf(w, "<!doctype html><html><head><title>%%s</title><link rel=stylesheet href=/style.css></head><body>page</body></html>", %q)
+		fmt.Fprintf(w, "<!doctype html><html><head><title>%%s</title><link rel=stylesheet href=/style.css integrity=%s></head><body>page</body></html>", %q)
 	})
 	if err := server.Run(nil); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
-`, title))
+`, integrity, title))
 }
 
 // TestDevelopInBrowser: one page opened directly over HTTP, the same one behind
@@ -75,7 +82,7 @@ func TestDevelopInBrowser(t *testing.T) {
 	p := newProject(t)
 	addr := freeAddr(t)
 	socket := filepath.Join(p.dir, "dev.sock")
-	p.write("style.css", "body { color: rgb(1, 1, 1) }")
+	p.write("style.css", style)
 	p.write("main.go", "package main\n\nfunc main() { broken\n")
 	p.write("appd.hcl", fmt.Sprintf(`app { go = "." }
 listen %q { protocol = "http" }
@@ -121,6 +128,7 @@ run_dir = %q
 	p.page("two")
 	all("a reload", "document.title", "two")
 
+	all("the style sheet as it was", "getComputedStyle(document.body).color", "rgb(1, 1, 1)")
 	all("mark", "window.mark = 1", "1")
 	p.write("style.css", "body { color: rgb(2, 2, 2) }")
 	all("a style sheet", "getComputedStyle(document.body).color", "rgb(2, 2, 2)")
@@ -318,7 +326,8 @@ func look(t *testing.T, pid int) (l leftovers) {
 }
 
 // TestDevelopPython: the same for a Python application, whose import takes the place
-// of the build.
+// of the build. At last with more tabs than a browser opens connections to one host,
+// and with a page that allows no workers.
 func TestDevelopPython(t *testing.T) {
 	needPython(t)
 	p := &project{t: t, dir: folder(t, t.Name()+"-project")}
@@ -328,7 +337,8 @@ func TestDevelopPython(t *testing.T) {
 	p.write("shop.py", `from views import TITLE
 
 def app(environ, start_response):
-    body = ("<!doctype html><html><head><title>%s</title></head><body>page</body></html>" % TITLE).encode()
+    policy = environ["PATH_INFO"] == "/noworker" and "<meta http-equiv=Content-Security-Policy content=\"worker-src 'none'\">" or ""
+    body = ("<!doctype html><html><head>%s<title>%s</title></head><body>page</body></html>" % (policy, TITLE)).encode()
     start_response("200 OK", [("Content-Type", "text/html"), ("Content-Length", str(len(body)))])
     return [body]
 `)
@@ -338,16 +348,41 @@ def app(environ, start_response):
   python = "/usr/bin/python3"
 }`)
 	server.awaitLog(t, "SyntaxError")
-	tab := startChromium(t).open(t, "python", "http://"+addr+"/")
-	tab.await("the stand-in's page", `document.body.innerText.includes("SyntaxError")`, "true")
+	b := startChromium(t)
+	first := b.open(t, "python", "http://"+addr+"/")
+	first.await("the stand-in's page", `document.body.innerText.includes("SyntaxError")`, "true")
 	page("one")
-	tab.await("the first start that succeeds", "document.title", "one")
+	first.await("the first start that succeeds", "document.title", "one")
 	page("two")
-	tab.await("a reload", "document.title", "two")
+	first.await("a reload", "document.title", "two")
 	p.write("views.py", "TITLE = undefined_name\n")
-	tab.await("the overlay", `document.getElementById("appd-overlay")?.shadowRoot.textContent.includes("undefined_name")`, "true")
-	tab.await("the page under it", "document.title", "two")
+	first.await("the overlay", `document.getElementById("appd-overlay")?.shadowRoot.textContent.includes("undefined_name")`, "true")
+	first.await("the page under it", "document.title", "two")
 	page("three")
-	tab.await("a mended error", "document.title", "three")
-	tab.await("no overlay", `document.getElementById("appd-overlay")`, "null")
+	first.await("a mended error", "document.title", "three")
+	first.await("no overlay", `document.getElementById("appd-overlay")`, "null")
+
+	tabs := []*tab{first, b.open(t, "no worker", "http://"+addr+"/noworker")}
+	for i := range 7 {
+		tabs = append(tabs, b.open(t, fmt.Sprint("one more ", i), "http://"+addr+"/"))
+	}
+	for _, tab := range tabs {
+		tab.await("the page in its tab", "document.title", "three")
+	}
+	page("four")
+	for _, tab := range tabs {
+		tab.await("a reload of every tab", "document.title", "four")
+	}
+}
+
+// TestDevelopStandInMounted: the page that stands in looks for its script where the
+// application is mounted.
+func TestDevelopStandInMounted(t *testing.T) {
+	p := newProject(t)
+	p.write("main.go", "package main\n\nfunc main() { broken\n")
+	addr, _ := p.develop("app {\n  go = \".\"\n  mount = \"/shop\"\n}")
+	eventually(t, "the stand-in", func() bool {
+		a, err := request(addr, "GET", "/shop/", nil, header("Accept", "text/html"))
+		return err == nil && a.status == 500 && strings.Contains(string(a.body), `<head><script src="/shop/__appd/reload.js"`)
+	})
 }

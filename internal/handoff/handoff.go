@@ -43,8 +43,10 @@ type Handoff struct {
 	// the supervisor set to 1. 0 means that a person set GOMAXPROCS: leave it.
 	Procs int `json:"procs,omitempty"`
 
-	// Dev switches the browser's live reload on.
-	Dev bool `json:"dev,omitempty"`
+	// Dev switches the browser's live reload on. Born is when this load of the code
+	// began, in Unix milliseconds: by it pages tell one load from another.
+	Dev  bool  `json:"dev,omitempty"`
+	Born int64 `json:"born,omitempty"`
 }
 
 // Listener is an inherited listening socket and what is spoken on it.

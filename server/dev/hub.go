@@ -50,21 +50,25 @@ type Event struct {
 
 // hello opens every stream.
 type hello struct {
-	Generation int    `json:"generation"`
-	Failure    *Event `json:"failure,omitempty"`
+	// Version names the code that serves: a page that carries another one is old.
+	Version int64 `json:"version"`
+	// Edits counts the files that changed under the code. A page that hears another
+	// number than before has missed some.
+	Edits   int    `json:"edits"`
+	Failure *Event `json:"failure,omitempty"`
 }
 
 // Hub answers the paths of development and rewrites pages. Its methods may be
 // called at the same time.
 type Hub struct {
-	generation int
-	prefix     string
-	stop       chan struct{}
-	done       chan struct{}
+	version int64
+	mount   cgi.Mount
+	stop    chan struct{}
+	done    chan struct{}
 
 	mu      sync.Mutex
 	streams map[*stream]bool
-	failure *Event // what is wrong at the moment
+	state   hello // what a page has to know that opens now
 	closed  bool
 }
 
@@ -74,10 +78,11 @@ type stream struct {
 	x  Exchange
 }
 
-// NewHub returns the hub of a worker. prefix is the setting mount.
-func NewHub(generation int, prefix string) *Hub {
+// NewHub returns the hub of a worker. version names this load of the code, and no
+// other has the same; mount is the setting of that name.
+func NewHub(version int64, mount string) *Hub {
 	h := &Hub{
-		generation: generation, prefix: strings.TrimSuffix(prefix, "/"),
+		mount: cgi.Mount{Prefix: mount}, state: hello{Version: version}, version: version,
 		stop: make(chan struct{}), done: make(chan struct{}), streams: map[*stream]bool{},
 	}
 	go h.keepAlive()
@@ -133,10 +138,10 @@ func (h *Hub) begin(x Exchange) {
 		return
 	}
 	h.streams[s] = true
-	first := message("hello", hello{h.generation, h.failure})
+	first := message("hello", h.state)
 	s.mu.Lock() // before anybody else may write to it
 	h.mu.Unlock()
-	x.Answer(streamHead(), append([]byte("retry: 200\n"), first...), false)
+	x.Answer(streamHead(), first, false)
 	s.mu.Unlock()
 	x.OnAbort(func(error) { h.end(s) }) // at once, if the page has gone already
 }
@@ -182,9 +187,11 @@ func (h *Hub) Tell(text string) error {
 	h.mu.Lock()
 	switch e.Name {
 	case "failure":
-		h.failure = &e
+		h.state.Failure = &e
 	case "fixed":
-		h.failure = nil
+		h.state.Failure = nil
+	default:
+		h.state.Edits++
 	}
 	h.mu.Unlock()
 	h.send(message(e.Name, e))

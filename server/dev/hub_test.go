@@ -74,7 +74,7 @@ func TestStreams(t *testing.T) {
 	if !h.Intercept(get("/__appd/reload"), early) {
 		t.Fatal("the stream was not taken")
 	}
-	if want := "retry: 200\nevent: hello\ndata: {\"generation\":7}\n\n"; early.got() != want {
+	if want := "event: hello\ndata: {\"version\":7,\"edits\":0}\n\n"; early.got() != want {
 		t.Errorf("stream = %q, want %q", early.got(), want)
 	}
 	if err := h.Tell(`{"event":"failure","title":"build failed","text":"main.go:3:1: x"}`); err != nil {
@@ -91,8 +91,8 @@ func TestStreams(t *testing.T) {
 	h.Tell(`{"event":"css","paths":["a.css"]}`)
 	fresh := &browser{}
 	h.Intercept(get("/__appd/reload"), fresh)
-	if strings.Contains(fresh.got(), "main.go") {
-		t.Error("a fixed failure is still told")
+	if want := "event: hello\ndata: {\"version\":7,\"edits\":1}\n\n"; fresh.got() != want {
+		t.Errorf("after a mended failure and an edit the stream begins with %q, want %q", fresh.got(), want)
 	}
 	if !strings.Contains(early.got(), "event: css\ndata: {\"event\":\"css\",\"paths\":[\"a.css\"]}\n\n") {
 		t.Errorf("stream = %q", early.got())

@@ -4,6 +4,9 @@ package dev
 
 import (
 	"bytes"
+	"fmt"
+	"net/url"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/html"
@@ -15,11 +18,15 @@ import (
 // the script. A page whose head is longer gets it there.
 const maxHeld = 16 << 10
 
+// StandIn is a field of an answer that has the script put in although its status is
+// an error: of the page that stands in for an application that cannot start.
+const StandIn = "X-Appd-Stand-In"
+
 // Rewrite looks at the head of an answer. If the answer is a page for a person it
 // makes room in the head and returns what the body has to go through; otherwise
 // nil. Left alone are errors and redirects, compressed bodies, parts of pages that
-// scripts fetch, and pages whose Content-Security-Policy does not let the script
-// run or connect.
+// scripts fetch, downloads, what the front takes from elsewhere, and pages whose
+// Content-Security-Policy does not let the script run or connect.
 func (h *Hub) Rewrite(req *cgi.Head, a *cgi.AnswerHead) *Page {
 	if !wanted(req, a) {
 		return nil
@@ -28,7 +35,7 @@ func (h *Hub) Rewrite(req *cgi.Head, a *cgi.AnswerHead) *Page {
 	if !ok {
 		return nil
 	}
-	tag := `<script src="` + html.EscapeString(h.prefix+ScriptPath) + `"`
+	tag := fmt.Sprintf(`<script src="%s" data-version="%d"`, html.EscapeString(h.prefix(req)+ScriptPath), h.version)
 	if nonce != "" {
 		tag += ` nonce="` + html.EscapeString(nonce) + `"`
 	}
@@ -37,13 +44,38 @@ func (h *Hub) Rewrite(req *cgi.Head, a *cgi.AnswerHead) *Page {
 		a.ContentLength += int64(len(p.tag))
 	}
 	// What a cache kept of the page with another script must not come back.
-	a.Fields = without(a.Fields, "Content-Length", "ETag", "Last-Modified", "Content-MD5", "Digest")
+	a.Fields = without(a.Fields, "Content-Length", "ETag", "Last-Modified", "Content-MD5", "Digest", StandIn)
 	return p
 }
 
+// prefix is the path of the application's root as browsers see it.
+func (h *Hub) prefix(req *cgi.Head) string {
+	var f cgi.Facts
+	req.Facts(&f)
+	script, _, err := f.Path(req, h.mount)
+	if err != nil {
+		return ""
+	}
+	return (&url.URL{Path: strings.TrimSuffix(script, "/")}).EscapedPath()
+}
+
+// fragments are fields by which libraries mark a request for a part of a page.
+// Browsers say it themselves, in Sec-Fetch-Dest, but only to origins that they trust.
+var fragments = []string{"HX-Request", "Turbo-Frame", "X-Up-Version", "X-PJAX"}
+
+// elsewhere are fields that have the front answer with another body.
+var elsewhere = []string{"X-Accel-Redirect", "X-Sendfile", "X-Lighttpd-Send-File"}
+
 // wanted says whether the answer is a page that a person looks at.
 func wanted(req *cgi.Head, a *cgi.AnswerHead) bool {
-	if a.NoBody || a.Status < 200 || a.Status > 299 || a.Status == 206 {
+	fine := a.Status >= 200 && a.Status <= 299 && a.Status != 206
+	if a.NoBody || !fine && field(a, StandIn) == "" {
+		return false
+	}
+	if slices.ContainsFunc(elsewhere, func(name string) bool { return field(a, name) != "" }) {
+		return false
+	}
+	if d := field(a, "Content-Disposition"); len(d) >= 10 && strings.EqualFold(d[:10], "attachment") {
 		return false
 	}
 	kind, _, _ := strings.Cut(field(a, "Content-Type"), ";")
@@ -56,7 +88,7 @@ func wanted(req *cgi.Head, a *cgi.AnswerHead) bool {
 	switch requestField(req, "Sec-Fetch-Dest") {
 	case "", "document", "iframe", "frame":
 		return !strings.EqualFold(requestField(req, "X-Requested-With"), "XMLHttpRequest") &&
-			requestField(req, "HX-Request") == ""
+			!slices.ContainsFunc(fragments, func(name string) bool { return requestField(req, name) != "" })
 	}
 	return false
 }

@@ -93,6 +93,11 @@ func TestWhichAnswersAreRewritten(t *testing.T) {
 		{"document", page(200, "Content-Type", html), []cgi.Var{{Name: "HTTP_SEC_FETCH_DEST", Value: "document"}}, ""},
 		{"fetched", page(200, "Content-Type", html), []cgi.Var{{Name: "Sec-Fetch-Dest", Value: "empty"}}, "no"},
 		{"htmx", page(200, "Content-Type", html), []cgi.Var{{Name: "HTTP_HX_REQUEST", Value: "true"}}, "no"},
+		{"turbo frame", page(200, "Content-Type", html), []cgi.Var{{Name: "HTTP_TURBO_FRAME", Value: "cart"}}, "no"},
+		{"stand-in", page(500, "Content-Type", html, StandIn, "yes"), nil, ""},
+		{"download", page(200, "Content-Type", html, "Content-Disposition", "Attachment; filename=x.html"), nil, "no"},
+		{"shown inline", page(200, "Content-Type", html, "Content-Disposition", "inline"), nil, ""},
+		{"a file that nginx sends", page(200, "Content-Type", html, "X-Accel-Redirect", "/x"), nil, "no"},
 		{"jquery", page(200, "Content-Type", html), []cgi.Var{{Name: "HTTP_X_REQUESTED_WITH", Value: "XMLHttpRequest"}}, "no"},
 		{"policy self", page(200, "Content-Type", html, csp, "default-src 'self'"), nil, ""},
 		{"policy none", page(200, "Content-Type", html, csp, "default-src 'none'"), nil, "no"},
@@ -103,7 +108,7 @@ func TestWhichAnswersAreRewritten(t *testing.T) {
 		{"two policies", page(200, "Content-Type", html, csp, "script-src 'self'", csp, "script-src https://cdn.example"), nil, "no"},
 		{"two policies in one", page(200, "Content-Type", html, csp, "script-src 'self', default-src 'none'"), nil, "no"},
 	}
-	h := NewHub(1, "/shop/")
+	h := NewHub(12, "/shop")
 	defer h.Close()
 	for _, tt := range tests {
 		p := h.Rewrite(&cgi.Head{Vars: tt.request}, tt.answer)
@@ -117,7 +122,7 @@ func TestWhichAnswersAreRewritten(t *testing.T) {
 		case p == nil:
 			t.Errorf("%s: left alone", tt.name)
 		default:
-			if want := `<script src="/shop/__appd/reload.js"` + tt.want + `></script>`; p.tag != want {
+			if want := `<script src="/shop/__appd/reload.js" data-version="12"` + tt.want + `></script>`; p.tag != want {
 				t.Errorf("%s: tag %s, want %s", tt.name, p.tag, want)
 			}
 			if got := tt.answer.ContentLength; got != 100+int64(len(p.tag)) {
@@ -129,6 +134,30 @@ func TestWhichAnswersAreRewritten(t *testing.T) {
 	head.NoBody = true
 	if h.Rewrite(&cgi.Head{}, head) != nil {
 		t.Error("HEAD: rewritten")
+	}
+}
+
+// TestPrefix: the script is sought where browsers see the application, whoever said
+// where that is.
+func TestPrefix(t *testing.T) {
+	for _, tt := range []struct {
+		name, mount string
+		head        cgi.Head
+		want        string
+	}{
+		{"at the root", "", cgi.Head{Protocol: cgi.HTTP, Target: "/a/b"}, "/__appd/"},
+		{"mounted, over HTTP", "/shop", cgi.Head{Protocol: cgi.HTTP, Target: "/shop/a"}, "/shop/__appd/"},
+		{"mounted, stock fastcgi_params", "/shop", cgi.Head{Protocol: cgi.FastCGI, Vars: cgi.Vars{{Name: "SCRIPT_NAME", Value: "/shop/a"}}}, "/shop/__appd/"},
+		{"stock fastcgi_params", "", cgi.Head{Protocol: cgi.FastCGI, Vars: cgi.Vars{{Name: "SCRIPT_NAME", Value: "/shop/a"}}}, "/__appd/"},
+		{"split by the front", "", cgi.Head{Protocol: cgi.UWSGI, Vars: cgi.Vars{{Name: "SCRIPT_NAME", Value: "/my shop"}, {Name: "PATH_INFO", Value: "/a"}}}, "/my%20shop/__appd/"},
+		{"split by the front, but said to be at the root", "/", cgi.Head{Protocol: cgi.FastCGI, Vars: cgi.Vars{{Name: "SCRIPT_NAME", Value: "/f"}, {Name: "PATH_INFO", Value: "/a"}}}, "/__appd/"},
+	} {
+		h := NewHub(1, tt.mount)
+		p := h.Rewrite(&tt.head, page(200, "Content-Type", "text/html"))
+		if want := `<script src="` + tt.want + `reload.js"`; p == nil || !strings.HasPrefix(p.tag, want) {
+			t.Errorf("%s: %+v, want %s", tt.name, p, want)
+		}
+		h.Close()
 	}
 }
 

@@ -1,37 +1,121 @@
 // Live reload: listens to the worker behind this page. See package dev.
+//
+// The same file is the page's part and, as a shared worker, the one listener for
+// all pages of the application: a browser opens six connections to a host at most,
+// and a stream for each tab would leave none for the pages.
 (() => {
   "use strict";
-  if (window.__appdReload) return;
-  window.__appdReload = true;
-
-  const own = document.currentScript.src;
+  const shared = typeof SharedWorkerGlobalScope !== "undefined" && self instanceof SharedWorkerGlobalScope;
+  const script = shared ? null : document.currentScript;
+  if (!shared && (!script || self.__appdReload)) return; // once a page, and not evaluated by some library
+  self.__appdReload = true;
+  const own = shared ? location.href : script.src;
   const stream = own.replace(/\.js(\?.*)?$/, "");
-  let generation = 0;
-  let source;
-  let overlay;
+  if (shared) return relay();
 
-  function connect() {
-    source = new EventSource(stream);
-    source.addEventListener("hello", (e) => greet(JSON.parse(e.data)));
-    source.addEventListener("failure", (e) => show(JSON.parse(e.data)));
-    source.addEventListener("fixed", hide);
-    source.addEventListener("reload", reload);
-    source.addEventListener("css", (e) => swap(JSON.parse(e.data).paths || []));
-    source.onerror = () => {
-      // After an answer that is no stream the browser gives up by itself.
-      if (source.readyState === EventSource.CLOSED) setTimeout(connect, 500);
+  // listen passes on what comes from the worker behind us, and "lost" when the
+  // stream ends. A new generation ends it, so the first look for another is soon.
+  function listen(heard) {
+    let source, timer;
+    let delay = 50;
+    const connect = () => {
+      source = new EventSource(stream);
+      for (const name of ["hello", "failure", "fixed", "reload", "css"]) {
+        source.addEventListener(name, (e) => {
+          delay = 50;
+          heard(name, JSON.parse(e.data));
+        });
+      }
+      source.onerror = () => {
+        source.close();
+        heard("lost");
+        timer = setTimeout(connect, delay);
+        delay = Math.min(2 * delay, 2000);
+      };
+    };
+    connect();
+    return () => {
+      clearTimeout(timer);
+      source.close();
     };
   }
 
+  // relay is the shared worker: one stream, told to every page.
+  function relay() {
+    const pages = new Set();
+    let state; // what a page has to know that opens now; unknown while no stream is open
+    self.onconnect = (e) => {
+      const page = e.ports[0];
+      page.onmessage = () => pages.delete(page); // it is being left
+      pages.add(page);
+      if (state) page.postMessage(["hello", state]);
+    };
+    listen((name, data) => {
+      if (name === "lost") state = undefined;
+      if (name === "hello") state = data;
+      if (state && name === "failure") state.failure = data;
+      if (state && name === "fixed") delete state.failure;
+      if (state && (name === "css" || name === "reload")) state.edits++;
+      for (const page of pages) page.postMessage([name, data]);
+    });
+  }
+
+  // What this page knows: the code that made it, and how many edits it has seen.
+  const version = Number(script.dataset.version);
+  let edits;
+  let leave; // stops listening
+  let overlay;
+
+  function connect() {
+    let worker;
+    const direct = () => { leave = listen(heard); };
+    try {
+      worker = new SharedWorker(own);
+    } catch {
+      return direct();
+    }
+    worker.onerror = direct; // the page's policy forbids workers
+    worker.port.onmessage = (e) => heard(...e.data);
+    leave = () => worker.port.postMessage("leave");
+  }
+
+  function heard(name, data) {
+    switch (name) {
+      case "hello": return greet(data);
+      case "failure": return show(data);
+      case "fixed": return hide();
+      case "reload": return reload();
+      case "css":
+        edits++;
+        return swap(data.paths || []);
+    }
+  }
+
   function greet(hello) {
-    if (generation && hello.generation !== generation) return reload();
-    generation = hello.generation;
+    if (hello.version < version) return; // an old worker, on its way out
+    if (hello.version > version && retried() !== hello.version) {
+      retried(hello.version);
+      return reload();
+    }
+    if (edits !== undefined && edits !== hello.edits) return reload();
+    edits = hello.edits;
     if (hello.failure) show(hello.failure);
     else hide();
   }
 
+  // retried remembers which code the page was loaded anew for. When that brought an
+  // old page again, out of some cache, there is no use in going on.
+  function retried(set) {
+    try {
+      if (set) sessionStorage.setItem("appd-reload", set);
+      return Number(sessionStorage.getItem("appd-reload"));
+    } catch {
+      return 0; // a sandboxed frame has no storage
+    }
+  }
+
   function reload() {
-    source.close();
+    leave();
     location.reload();
   }
 
@@ -46,11 +130,12 @@
       url.searchParams.set("__appd", Date.now());
       const next = link.cloneNode();
       next.href = url;
-      next.onload = next.onerror = () => link.remove();
+      next.removeAttribute("integrity"); // of the sheet as it was
+      next.onload = () => link.remove();
+      next.onerror = () => next.remove(); // better the old one than none
       link.after(next);
     }
   }
-
   // The overlay is styled through the object model, which a policy for inline
   // styles does not forbid, and lives in a shadow tree, out of the page's reach.
   function style(node, rules) {
@@ -93,7 +178,7 @@
   }
 
   addEventListener("keydown", (e) => { if (e.key === "Escape") hide(); });
-  addEventListener("pagehide", () => source && source.close());
+  addEventListener("pagehide", () => leave());
   addEventListener("pageshow", (e) => { if (e.persisted) connect(); });
   connect();
 })();

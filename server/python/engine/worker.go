@@ -138,7 +138,7 @@ func marks() []uint8 {
 
 // develop puts the live reload of the browser in.
 func (w *worker) develop(config *eventloop.Config) {
-	w.hub = dev.NewHub(w.handoff.Generation, w.settings.Mount)
+	w.hub = dev.NewHub(w.handoff.Born, w.settings.Mount)
 	config.Intercept = func(x *eventloop.Exchange) bool { return w.hub.Intercept(x.Head, x) }
 	config.Rewrite = func(x *eventloop.Exchange, h *cgi.AnswerHead) eventloop.Rewriter {
 		if p := w.hub.Rewrite(x.Head, h); p != nil {
