@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"sync/atomic"
-	"time"
 
 	"github.com/appd-server/appd/internal/eventloop"
 	"github.com/appd-server/appd/internal/handoff"
@@ -127,15 +126,4 @@ func (b *body) Read(p []byte) (int, error) {
 func (b *body) Close() error {
 	b.done.Store(true)
 	return nil
-}
-
-// date is the value of Date, made anew once a second.
-func date(now time.Time) string {
-	second := now.Unix()
-	if d := lastDate.Load(); d != nil && d.second == second {
-		return d.text
-	}
-	d := &stamp{second, now.UTC().Format(http.TimeFormat)}
-	lastDate.Store(d)
-	return d.text
 }
