@@ -21,10 +21,12 @@ const (
 // store is a queue of bytes, in memory or, once it was longer, in a file. The zero
 // value is empty.
 type store struct {
-	mem  []byte // mem[off:] waits
-	off  int
-	file *os.File
-	r, w int64 // positions in file
+	mem    []byte // mem[off:] waits
+	off    int
+	memory Memory // where mem is from; nil: Go's
+	expect int64  // how long the body is to be, less than 0 if only its end will tell
+	file   *os.File
+	r, w   int64 // positions in file
 }
 
 // size is how many bytes wait.
@@ -38,6 +40,11 @@ func (s *store) keep(p []byte, limit int, dir string) error {
 			s.mem = s.mem[:copy(s.mem, s.mem[s.off:])]
 			s.off = 0
 		}
+		if s.memory != nil && len(s.mem)+len(p) > cap(s.mem) {
+			if err := s.grow(len(p), limit); err != nil {
+				return err
+			}
+		}
 		s.mem = append(s.mem, p...)
 		return nil
 	}
@@ -47,13 +54,48 @@ func (s *store) keep(p []byte, limit int, dir string) error {
 			return err
 		}
 		s.file = f
-		mem := s.mem[s.off:]
-		s.mem, s.off = nil, 0
-		if err := s.spill(mem); err != nil {
+		if err := s.spill(s.mem[s.off:]); err != nil {
 			return err
 		}
+		s.drop()
 	}
 	return s.spill(p)
+}
+
+// first is how much memory a body gets at first that says it is longer: what a
+// peer only announces is not worth more.
+const first = 128 << 10
+
+// grow makes room for n more bytes in memory of the program's.
+func (s *store) grow(n, limit int) error {
+	need := len(s.mem) + n
+	size := min(max(4*need, first), limit)
+	if s.expect >= int64(need) {
+		size = int(min(int64(size), s.expect))
+	}
+	mem := s.memory(s.mem, size)
+	if cap(mem) < need {
+		return unix.ENOMEM
+	}
+	s.mem = mem
+	return nil
+}
+
+// drop gives the memory back.
+func (s *store) drop() {
+	if s.memory != nil && s.mem != nil {
+		s.memory(s.mem, 0)
+	}
+	s.mem, s.off = nil, 0
+}
+
+// give hands the memory over to the program.
+func (s *store) give() (mem []byte) {
+	mem = s.mem[s.off:]
+	if s.memory != nil {
+		s.mem, s.off = nil, 0
+	}
+	return mem
 }
 
 func (s *store) spill(p []byte) error {
@@ -95,7 +137,8 @@ func (s *store) free() {
 	if s.file != nil {
 		s.file.Close()
 	}
-	*s = store{}
+	s.drop()
+	*s = store{memory: s.memory}
 }
 
 // openSpool makes a file in dir that has no name, so that nothing is left behind

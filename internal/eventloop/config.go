@@ -28,6 +28,10 @@ type Config struct {
 	// memory, a larger one in an unlinked file in Settings.TmpDir. Only with Turn.
 	WholeBody bool
 
+	// Memory, if not nil, is where WholeBody keeps what is not in a file: memory that
+	// the garbage collector need not look after, and that the program goes on using.
+	Memory Memory
+
 	// Board and Access take what the supervisor and the access log are told of
 	// requests. Nil: a board in private memory, no access log.
 	Board  *handoff.Board
@@ -77,6 +81,10 @@ type Config struct {
 	// Log takes what went wrong on a connection, one line each; nil discards it.
 	Log *log.Logger
 }
+
+// Memory is realloc: it returns p (nil: none yet) with room for n bytes, or nil if
+// there is no such memory; n = 0 frees p.
+type Memory func(p []byte, n int) []byte
 
 // Listener is a listening socket and the rules for what it accepts.
 type Listener struct {

@@ -179,6 +179,9 @@ type sink conn
 func (s *sink) Head(id uint16, h *cgi.Head) {
 	c := (*conn)(s)
 	x := &Exchange{Head: h, Listener: c.lis.index, conn: c, id: id}
+	if c.loop.config.WholeBody {
+		x.body.memory, x.body.expect = c.loop.config.Memory, h.ContentLength
+	}
 	c.shared = c.shared || id > 1 && c.proto == cgi.FastCGI
 	c.add(x)
 	c.fresh = append(c.fresh, x)

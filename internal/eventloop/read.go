@@ -70,8 +70,9 @@ func (x *Exchange) cutInput() {
 }
 
 // Body is the whole body of an exchange under Config.WholeBody: in memory, valid
-// until the end of the exchange, or else in a file, from its start, that the loop
-// closes. size is its length either way.
+// until the end of the exchange, or the caller's to free if it is Config.Memory's;
+// or else in a file, from its start, that the loop closes. size is its length
+// either way. It is called once.
 func (x *Exchange) Body() (mem []byte, file *os.File, size int64) {
 	c := x.conn
 	c.mu.Lock()
@@ -79,7 +80,8 @@ func (x *Exchange) Body() (mem []byte, file *os.File, size int64) {
 	if x.body.file != nil {
 		return nil, x.body.file, x.body.w
 	}
-	return x.body.mem[x.body.off:], nil, x.body.size()
+	size = x.body.size()
+	return x.body.give(), nil, size
 }
 
 // Read reads the body. It returns io.EOF at its end, io.ErrUnexpectedEOF if it was

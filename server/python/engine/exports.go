@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -36,7 +37,8 @@ func bytesAt(p *C.char, n C.size_t) []byte { return unsafe.Slice((*byte)(unsafe.
 
 // publish tells C how many requests may start, and how many connections are new.
 func publish() {
-	C.appd_set_queue(C.int32_t(engine.loop.Queued()), C.int32_t(engine.loop.Unsettled()))
+	atomic.StoreInt32((*int32)(&C.appd_queue), int32(engine.loop.Queued()))
+	atomic.StoreInt32((*int32)(&C.appd_unsettled), int32(engine.loop.Unsettled()))
 }
 
 //export appd_turn
@@ -98,12 +100,12 @@ func (w *worker) describe(x *eventloop.Exchange, r *C.struct_appd_request) error
 		return err
 	}
 	*scratch = vars
-	id, q := requests.add(x)
+	id := requests.add(x)
 	r.id, r.size, r.file, r.streamed = C.uint64_t(id), 0, -1, 0
 	r.head = flag(vars[0].Value == "HEAD")
 	if w.whole {
 		mem, file, size := x.Body()
-		q.body, r.size = mem, C.int64_t(size)
+		r.body, r.body_room, r.size = (*C.char)(unsafe.Pointer(unsafe.SliceData(mem))), C.size_t(cap(mem)), C.int64_t(size)
 		if file != nil {
 			r.file = C.int32_t(descriptor(file))
 		}
@@ -119,6 +121,23 @@ func (w *worker) describe(x *eventloop.Exchange, r *C.struct_appd_request) error
 	}
 	pack(r, vars, cgi.Var{Name: "wsgi.url_scheme", Value: scheme}, cgi.Var{Name: "appd.protocol", Value: x.Head.Protocol.String()})
 	return nil
+}
+
+// memory is realloc for the bodies of requests, which become C's with the request.
+func memory(p []byte, n int) []byte {
+	old := (*C.char)(unsafe.Pointer(unsafe.SliceData(p)))
+	if n == 0 {
+		C.appd_body_free(old, C.size_t(cap(p)))
+		return nil
+	}
+	if n > C.APPD_BODY/8 && n < C.APPD_BODY {
+		n = C.APPD_BODY
+	}
+	room := C.appd_body(old, C.size_t(n))
+	if room == nil {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(room)), n)[:len(p)]
 }
 
 // setLength makes CONTENT_LENGTH say what the body really holds, which only its
@@ -287,15 +306,6 @@ func appd_done(id C.uint64_t) {
 		requests.remove(uint64(id))
 		publish()
 	}
-}
-
-//export appd_body
-func appd_body(id C.uint64_t, offset C.int64_t, p *C.char, n C.size_t) C.int64_t {
-	r := requests.get(uint64(id))
-	if r == nil || int64(offset) > int64(len(r.body)) {
-		return -1
-	}
-	return C.int64_t(copy(bytesAt(p, n), r.body[offset:]))
 }
 
 //export appd_read

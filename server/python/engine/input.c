@@ -55,7 +55,10 @@ static Py_ssize_t source(struct input *in, char *p, size_t n) {
 	}
 	int64_t got;
 	if (!x->request.streamed && x->request.file < 0) {
-		got = x->request.size > 0 ? appd_body(x->request.id, in->offset, p, n) : 0;
+		int64_t left = x->request.size - in->offset;
+		got = left < (int64_t)n ? left : (int64_t)n;
+		if (got > 0)
+			memcpy(p, x->request.body + in->offset, got);
 	} else if (x->request.streamed && settings.on_wait) {
 		while ((got = appd_read_later(x->request.id, p, n)) == -2) {
 			PyObject *o = PyObject_CallFunction(settings.on_wait, "K", (unsigned long long)x->request.id);

@@ -13,6 +13,7 @@ PyObject *exchange_type;
 static void dealloc(PyObject *self) {
 	struct exchange *x = (struct exchange *)self;
 	free(x->request.vars);
+	appd_body_free(x->request.body, x->request.body_room);
 	free(x->head);
 	PyObject *type = self->type;
 	PyObject_Free(self);
@@ -278,6 +279,9 @@ end:
 	}
 	if (environ)
 		Py_DecRef(environ);
+	appd_body_free(x->request.body, x->request.body_room);
+	x->request.body = NULL;
+	x->request.body_room = 0;
 }
 
 /* threads_serve is serve(exchange) of an exchange that poll() returned. */

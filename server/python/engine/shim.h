@@ -21,6 +21,8 @@ struct appd_request {
 	uint64_t id; /* the exchange in Go's table; 0: none, or its answer has ended */
 	char *vars;
 	uint32_t capacity, used, count;
+	char *body;       /* in memory, C's to free; NULL: none, spooled or streaming */
+	size_t body_room;
 	int32_t file;     /* descriptor of a spooled body, -1: it is in memory or streams */
 	int64_t size;     /* of the body, -1: only its end will tell */
 	uint8_t streamed; /* the body is read from the front while the application runs */
@@ -39,8 +41,16 @@ struct appd_head {
 enum { APPD_LAST = 1, APPD_DONE = 2 }; /* the answer ends; and so does the request */
 
 /* appd_queue is how many requests may start, appd_unsettled how many connections
- * are new and empty; Go sets them after whatever changes them. */
-extern _Atomic int32_t appd_queue, appd_unsettled;
+ * are new and empty; Go sets them after whatever changes them. Atomic, in words that
+ * both languages have. */
+extern int32_t appd_queue, appd_unsettled;
+
+static inline int32_t appd_load(int32_t *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
+
+/* Memory of bodies, see bodies.c. */
+enum { APPD_BODY = 128 << 10 };
+char *appd_body(char *p, size_t n);
+void appd_body_free(char *p, size_t room);
 
 /* appd_wake wakes one waiting thread; appd_end makes all of them leave. */
 void appd_wake(void);
@@ -50,11 +60,6 @@ void appd_order(const char *kind, int fd, int number);
 /* appd_marks is 1 for the engine's descriptors; see descriptors.c. */
 enum { APPD_MARKS = 1 << 16 };
 extern uint8_t appd_marks[APPD_MARKS];
-
-static inline void appd_set_queue(int32_t n, int32_t unsettled) {
-	atomic_store_explicit(&appd_queue, n, memory_order_relaxed);
-	atomic_store_explicit(&appd_unsettled, unsettled, memory_order_relaxed);
-}
 
 #ifdef APPD_PYTHON_H
 

@@ -14,7 +14,6 @@ import (
 // request is one exchange inside the application.
 type request struct {
 	x    *eventloop.Exchange
-	body []byte         // of a body in memory
 	head cgi.AnswerHead // of its answer
 	wait waiter         // gevent's
 }
@@ -32,8 +31,8 @@ type slot struct {
 	r   *request
 }
 
-// add returns the number of a new request. Numbers are never 0.
-func (t *table) add(x *eventloop.Exchange) (uint64, *request) {
+// add returns the number of a new request, never 0.
+func (t *table) add(x *eventloop.Exchange) uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.free) == 0 {
@@ -45,7 +44,7 @@ func (t *table) add(x *eventloop.Exchange) (uint64, *request) {
 	s := &t.slots[i]
 	s.use++
 	s.r.x = x
-	return uint64(s.use)<<32 | uint64(i+1), s.r
+	return uint64(s.use)<<32 | uint64(i+1)
 }
 
 // get returns the request of a number, nil if it has ended.

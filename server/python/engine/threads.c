@@ -22,7 +22,7 @@
 
 enum { BATCH = 16, TICK_NS = 2000000, QUIET_TICKS = 50, SLOW_TURNS = 1000 };
 
-_Atomic int32_t appd_queue, appd_unsettled;
+int32_t appd_queue, appd_unsettled;
 static int epoll_fd = -1, wake_fd = -1, thread_count = 1;
 static _Atomic int busy, leaving, parked;
 static _Atomic unsigned started; /* requests that began, ever */
@@ -78,7 +78,7 @@ static void move(void) {
 	pthread_mutex_unlock(&accept_lock);
 	while (all_busy() && !leaving)
 		appd_move(TICK_NS / 1000000);
-	if (appd_queue > 0)
+	if (appd_load(&appd_queue) > 0)
 		poke(wake_fd);
 }
 
@@ -140,7 +140,7 @@ void threads_close(void) {
 /* wait_events waits without the GIL; -1 means that a signal handler raised. */
 static int wait_events(struct epoll_event *e, int max, PyThreadState **ts) {
 	for (;;) {
-		int n = epoll_wait(epoll_fd, e, max, appd_unsettled ? 0 : -1);
+		int n = epoll_wait(epoll_fd, e, max, appd_load(&appd_unsettled) ? 0 : -1);
 		if (n == 0)
 			sched_yield(); /* the front that has just connected goes on to write, perhaps on this processor */
 		if (n >= 0)
@@ -172,7 +172,7 @@ PyObject *threads_run(PyObject *self, PyObject *unused) {
 		if ((n = wait_events(e, max, &ts)) < 0)
 			break;
 		int have = appd_turn(&x->request, e, n);
-		if (appd_queue > 0 && !all_busy() && thread_count > 1)
+		if (appd_load(&appd_queue) > 0 && !all_busy() && thread_count > 1)
 			poke(wake_fd);
 		while (have && x) {
 			enter();
@@ -186,7 +186,7 @@ PyObject *threads_run(PyObject *self, PyObject *unused) {
 				n = -1;
 				goto end;
 			}
-			have = x && appd_queue > 0 ? appd_next(&x->request) : 0;
+			have = x && appd_load(&appd_queue) > 0 ? appd_next(&x->request) : 0;
 		}
 	}
 end:
@@ -203,11 +203,11 @@ PyObject *threads_poll(PyObject *self, PyObject *unused) {
 	struct exchange *x = exchange_take();
 	if (!x)
 		return NULL;
-	int have = appd_queue > 0 ? appd_next(&x->request) : 0;
+	int have = appd_load(&appd_queue) > 0 ? appd_next(&x->request) : 0;
 	while (!have && !leaving) {
 		struct epoll_event e;
 		int n = epoll_wait(epoll_fd, &e, 1, 0);
-		if (n < 0 || (n == 0 && !appd_unsettled))
+		if (n < 0 || (n == 0 && !appd_load(&appd_unsettled)))
 			break;
 		have = appd_turn(&x->request, &e, n);
 	}

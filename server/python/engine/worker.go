@@ -106,6 +106,7 @@ func (w *worker) listen() (err error) {
 		Marks:     marks(),
 		Slow:      w.slow,
 		WholeBody: w.whole,
+		Memory:    memory,
 		PassIdle:  w.pass,
 		Log:       w.log,
 	}
