@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/appd-server/appd/protocols/cgi"
 )
@@ -137,5 +138,44 @@ func TestMover(t *testing.T) {
 	wholeEcho(r.Next())
 	if res, err := http.ReadResponse(bufio.NewReader(half), nil); err != nil || res.StatusCode != 200 {
 		t.Errorf("%v, %v", res, err)
+	}
+}
+
+// A worker of foreign threads that has enough to do leaves the next connections to
+// its siblings for a moment, and takes them if nobody does.
+func TestForeignStandsAside(t *testing.T) {
+	r := start(t, cgi.HTTP, func(c *Config) { c.WholeBody, c.Siblings = true, 1 }, nil)
+	const clients = 12
+	for range clients {
+		io.WriteString(r.dial(t), "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	}
+	ls := r.listeners[0]
+	accepts := func() bool {
+		ls.mu.Lock()
+		defer ls.mu.Unlock()
+		return ls.attached
+	}
+	var taken []*Exchange
+	events := make([]syscall.EpollEvent, 1)
+	take := func() {
+		if x := harvest(r, events, 10_000); x != nil {
+			taken = append(taken, x)
+		}
+	}
+	r.life.Lock() // nobody comes back meanwhile
+	for len(taken) < clients && accepts() {
+		take()
+	}
+	r.life.Unlock()
+	if len(taken) == clients {
+		t.Fatalf("the worker took all %d connections in a row", clients)
+	}
+	for end := time.Now().Add(30 * time.Second); len(taken) < clients; {
+		if take(); time.Now().After(end) {
+			t.Fatalf("%d of %d requests came", len(taken), clients)
+		}
+	}
+	for _, x := range taken {
+		wholeEcho(x)
 	}
 }

@@ -25,7 +25,7 @@ const (
 )
 
 // gate spreads connections among workers, holds the limit of connections, and
-// backs off when descriptors run out. One goroutine uses it, but for left.
+// backs off when descriptors run out. Whoever accepts uses it, but for left.
 //
 // After a worker has taken a connection that it holds, it stands aside in
 // proportion to its load, so that one with less to do takes the next. If nobody
@@ -67,7 +67,7 @@ func (g *gate) accepted(l *Loop) time.Duration {
 		g.burst.Store(0)
 	}
 	g.last = now
-	load := max(int(g.burst.Load()), int(l.inFlight.Load())) - easy
+	load := max(int(g.burst.Load()), int(l.inFlight.Load())) - max(easy, l.config.Settings.Threads)
 	if load <= 0 {
 		return 0
 	}

@@ -238,6 +238,10 @@ func (ls *listener) acceptOne() {
 	switch e {
 	case 0:
 		ls.gate.mended()
+		if d := ls.gate.accepted(l); d > 0 {
+			ls.put(unix.EPOLL_CTL_DEL)
+			time.AfterFunc(d, ls.comeBack)
+		}
 		c.mu.Lock()
 		if c.active == 0 && !c.closed && c.in == len(c.held) {
 			l.fresh.add(c)
@@ -250,6 +254,23 @@ func (ls *listener) acceptOne() {
 		ls.gate.broken(ls, e)
 		ls.put(unix.EPOLL_CTL_DEL)
 	}
+}
+
+// comeBack accepts again after the worker has stood aside; see gate.
+func (ls *listener) comeBack() {
+	l := ls.loop
+	l.life.Lock()
+	defer l.life.Unlock()
+	if l.off || l.draining.Load() || l.closed {
+		return
+	}
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	p := []unix.PollFd{{Fd: int32(ls.fd), Events: unix.POLLIN}}
+	if n, _ := unix.Poll(p, 0); n == 0 {
+		ls.gate.empty()
+	}
+	ls.put(unix.EPOLL_CTL_ADD)
 }
 
 // attach and detach put the listener into the loop's epoll and take it out.
@@ -280,6 +301,7 @@ func (ls *listener) put(op int) {
 
 // queue holds exchanges that may start, in the order of their arrival.
 type queue struct {
+	n    atomic.Int32
 	mu   sync.Mutex
 	list []*Exchange
 	head int
@@ -288,10 +310,14 @@ type queue struct {
 func (q *queue) push(x *Exchange) {
 	q.mu.Lock()
 	q.list = append(q.list, x)
+	q.n.Add(1)
 	q.mu.Unlock()
 }
 
 func (q *queue) pop() *Exchange {
+	if q.n.Load() == 0 {
+		return nil
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.head == len(q.list) {
@@ -299,14 +325,11 @@ func (q *queue) pop() *Exchange {
 	}
 	x := q.list[q.head]
 	q.list[q.head] = nil
+	q.n.Add(-1)
 	if q.head++; q.head == len(q.list) {
 		q.list, q.head = q.list[:0], 0
 	}
 	return x
 }
 
-func (q *queue) size() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.list) - q.head
-}
+func (q *queue) size() int { return int(q.n.Load()) }
