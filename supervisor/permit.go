@@ -79,51 +79,6 @@ func holdSocket(path string) (int, error) {
 
 func chownHeld(fd, uid, gid int) error { return unix.Fchownat(fd, "", uid, gid, unix.AT_EMPTY_PATH) }
 
-// lookupUser finds a user by name or number.
-func lookupUser(name string) (int, error) {
-	if id, err := strconv.Atoi(name); err == nil && id >= 0 {
-		return id, nil
-	}
-	u, err := user.Lookup(name)
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(u.Uid)
-}
-
-// lookupGroup finds a group by name or number.
-func lookupGroup(name string) (int, error) {
-	if id, err := strconv.Atoi(name); err == nil && id >= 0 {
-		return id, nil
-	}
-	g, err := user.LookupGroup(name)
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(g.Gid)
-}
-
-// groupsOf is the primary group and the supplementary groups of a user.
-func groupsOf(name string) (primary uint32, groups []uint32, err error) {
-	u, err := user.Lookup(name)
-	if err != nil {
-		if u, err = user.LookupId(name); err != nil {
-			return 0, nil, err
-		}
-	}
-	ids, err := u.GroupIds()
-	if err != nil {
-		return 0, nil, err
-	}
-	gid, err := strconv.ParseUint(u.Gid, 10, 32)
-	for _, id := range ids {
-		if n, err := strconv.ParseUint(id, 10, 32); err == nil {
-			groups = append(groups, uint32(n))
-		}
-	}
-	return uint32(gid), groups, err
-}
-
 // advise warns about what will cost the operator an hour otherwise: a web server
 // that cannot open the socket, a backlog that the kernel cuts.
 func (l *listener) advise(log *journal) {

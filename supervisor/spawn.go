@@ -4,7 +4,6 @@ package supervisor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -73,7 +72,7 @@ func (l *launcher) start(p *child, o order) error {
 // exec forks and takes hold of the process.
 func (l *launcher) exec(p *child, o order, fds *inheritance, argv, env []string) error {
 	app := &o.gen.cfg.App
-	cred, err := credential(app)
+	cred, err := app.Credential()
 	if err != nil {
 		return err
 	}
@@ -311,41 +310,6 @@ func self(c *Config) []string {
 		return c.Self
 	}
 	return append([]string{"/proc/self/exe"}, os.Args[1:]...)
-}
-
-// credential is the identity of the workers, nil for ours.
-func credential(app *App) (*syscall.Credential, error) {
-	if app.User == "" && app.Group == "" {
-		return nil, nil
-	}
-	c := &syscall.Credential{Uid: uint32(os.Geteuid()), Gid: uint32(os.Getegid()), NoSetGroups: os.Geteuid() != 0}
-	if app.User != "" {
-		uid, err := lookupUser(app.User)
-		if err != nil {
-			return nil, err
-		}
-		c.Uid = uint32(uid)
-		if gid, groups, err := groupsOf(app.User); err == nil {
-			c.Gid = gid
-			if app.Initgroups {
-				c.Groups = groups
-			}
-		}
-	}
-	if app.Group != "" {
-		gid, err := lookupGroup(app.Group)
-		if err != nil {
-			return nil, err
-		}
-		c.Gid = uint32(gid)
-	}
-	if int(c.Uid) == os.Geteuid() && int(c.Gid) == os.Getegid() && !app.Initgroups {
-		return nil, nil
-	}
-	if os.Geteuid() != 0 {
-		return nil, errors.New("only root can run workers as another user or group")
-	}
-	return c, nil
 }
 
 // share is how many CPUs a Go worker may use beside the others.

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -24,7 +23,7 @@ import (
 type preparer struct {
 	c       *config.Config
 	user    *syscall.Credential // nil = ourselves
-	home    string
+	home    string              // of another user, "" = none
 	builder *build.Builder // nil unless the app is a Go package
 }
 
@@ -32,49 +31,31 @@ type preparer struct {
 // which programs are still in use.
 var builders = map[string]*build.Builder{}
 
-func newPreparer(c *config.Config, runDir string) (*preparer, error) {
-	p := &preparer{c: c}
-	if c.User != "" {
-		cred, home, err := credential(c.User, c.Group)
-		if err != nil {
-			return nil, err
-		}
-		p.user, p.home = cred, home
+func newPreparer(c *config.Config, as *syscall.Credential, runDir string) *preparer {
+	p := &preparer{c: c, user: as, home: os.Getenv("HOME")}
+	if as != nil && c.User != "" {
+		p.home = home(c.User)
 	}
 	if c.App.Kind != config.Go {
-		return p, nil
+		return p
 	}
 	dir := buildFolder(runDir)
 	if builders[dir] == nil {
 		builders[dir] = &build.Builder{Dir: dir, Cache: filepath.Join(runDir, "go-cache")}
 	}
 	p.builder = builders[dir]
-	return p, nil
+	return p
 }
 
-// credential is who the compiler runs as.
-func credential(name, group string) (*syscall.Credential, string, error) {
+// home is the folder of a user, "" for one that has none.
+func home(name string) string {
 	u, err := user.Lookup(name)
 	if err != nil {
 		if u, err = user.LookupId(name); err != nil {
-			return nil, "", fmt.Errorf("user: %w", err)
+			return ""
 		}
 	}
-	uid, _ := strconv.ParseUint(u.Uid, 10, 32)
-	gid, _ := strconv.ParseUint(u.Gid, 10, 32)
-	if group != "" {
-		g, err := user.LookupGroup(group)
-		if err != nil {
-			if g, err = user.LookupGroupId(group); err != nil {
-				return nil, "", fmt.Errorf("group: %w", err)
-			}
-		}
-		gid, _ = strconv.ParseUint(g.Gid, 10, 32)
-	}
-	if int(uid) == os.Geteuid() && int(gid) == os.Getegid() {
-		return nil, "", nil
-	}
-	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, u.HomeDir, nil
+	return u.HomeDir
 }
 
 // prepare makes one generation's program. It is called by the supervisor.
@@ -105,7 +86,7 @@ func (p *preparer) before(ctx context.Context, dir string) error {
 		return nil
 	}
 	env := append(os.Environ(), environ(p.c.App.Env)...)
-	if p.home != "" {
+	if p.user != nil {
 		env = append(env, "HOME="+p.home)
 	}
 	return build.Run(ctx, build.Command{Args: p.c.App.Before, Dir: dir, Env: env, User: p.user})

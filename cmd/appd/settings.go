@@ -135,11 +135,11 @@ func application(c *config.Config, runDir string) (supervisor.App, error) {
 	default:
 		return a, fmt.Errorf("applications of kind %q cannot be run", c.App.Kind)
 	}
-	p, err := newPreparer(c, runDir)
+	as, err := a.Credential()
 	if err != nil {
 		return a, err
 	}
-	a.Prepare = p.prepare
+	a.Prepare = newPreparer(c, as, runDir).prepare
 	return a, nil
 }
 

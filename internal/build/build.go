@@ -24,7 +24,7 @@ const keep = 2
 // Build.
 type Builder struct {
 	Dir   string // folder for the programs; made if it is missing
-	Cache string // GOCACHE where neither the environment nor the user's home has one
+	Cache string // for GOCACHE and GOPATH where neither the environment nor the user's home has them
 
 	mu    sync.Mutex
 	built []program // guarded by mu; oldest first
@@ -39,7 +39,7 @@ type Job struct {
 	Dir        string              // folder in which the compiler runs
 	Env        []string            // KEY=VALUE, over our own environment
 	User       *syscall.Credential // nil = ourselves
-	Home       string              // of User; "" = ours
+	Home       string              // of User; "" = none
 }
 
 type program struct {
@@ -136,31 +136,37 @@ func give(dir string, user *syscall.Credential) error {
 	return os.Chown(dir, int(user.Uid), int(user.Gid))
 }
 
-// environ is the compiler's environment. Without a cache that the user may write
-// to, go build would refuse to work, as it does for a service without a home.
+// environ is the compiler's environment. Without a cache and a folder for modules
+// that the user may write to, go build would refuse to work, as it does for a service
+// without a home. A cache of the user's saves the first build from compiling the
+// standard library.
 func (b *Builder) environ(j Job) []string {
 	env := append(os.Environ(), j.Env...)
-	if j.Home != "" {
+	if j.User != nil {
 		env = append(env, "HOME="+j.Home)
 	}
-	if lookup(env, "GOCACHE") == "" && !warm(env, j.User) && os.MkdirAll(b.Cache, 0o755) == nil && give(b.Cache, j.User) == nil {
-		env = append(env, "GOCACHE="+b.Cache)
+	own := b.Cache
+	if j.User != nil {
+		own += fmt.Sprint("-", j.User.Uid) // an upgrade may change the user
 	}
-	if lookup(env, "GOPATH") == "" && lookup(env, "HOME") == "" {
-		env = append(env, "GOPATH="+filepath.Join(b.Cache, "gopath"))
+	cache, home := lookup(env, "XDG_CACHE_HOME"), lookup(env, "HOME")
+	if cache == "" && home != "" {
+		cache = filepath.Join(home, ".cache")
+	}
+	if lookup(env, "GOCACHE") == "" && !belongs(filepath.Join(cache, "go-build"), j.User) && os.MkdirAll(own, 0o755) == nil && give(own, j.User) == nil {
+		env = append(env, "GOCACHE="+own)
+	}
+	if lookup(env, "GOPATH") == "" && !belongs(home, j.User) && !belongs(filepath.Join(home, "go"), j.User) {
+		env = append(env, "GOPATH="+filepath.Join(own, "gopath"))
 	}
 	return env
 }
 
-// warm tells whether the user has a cache already, which saves the first build
-// from compiling the standard library.
-func warm(env []string, user *syscall.Credential) bool {
-	base := lookup(env, "XDG_CACHE_HOME")
-	if home := lookup(env, "HOME"); base == "" && home != "" {
-		base = filepath.Join(home, ".cache")
-	}
-	info, err := os.Stat(filepath.Join(base, "go-build"))
-	if err != nil || base == "" {
+// belongs says whether path, absolute, is a folder of the user that the user may write
+// to.
+func belongs(path string, user *syscall.Credential) bool {
+	info, err := os.Stat(path)
+	if err != nil || !filepath.IsAbs(path) {
 		return false
 	}
 	uid := uint32(os.Geteuid())
@@ -168,7 +174,7 @@ func warm(env []string, user *syscall.Credential) bool {
 		uid = user.Uid
 	}
 	st, ok := info.Sys().(*syscall.Stat_t)
-	return ok && st.Uid == uid && info.Mode()&0o200 != 0
+	return ok && info.IsDir() && st.Uid == uid && info.Mode()&0o200 != 0
 }
 
 // lookup finds the last value of name.

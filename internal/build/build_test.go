@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -159,6 +160,7 @@ func ended(pid string) bool {
 func TestEnvironment(t *testing.T) {
 	home, cache := t.TempDir(), t.TempDir()
 	t.Setenv("GOCACHE", "")
+	t.Setenv("GOPATH", "")
 	t.Setenv("XDG_CACHE_HOME", "")
 	t.Setenv("HOME", home)
 	b := &Builder{Cache: filepath.Join(cache, "go")}
@@ -174,10 +176,23 @@ func TestEnvironment(t *testing.T) {
 	if got := lookup(b.environ(Job{Env: []string{"GOCACHE=/there"}}), "GOCACHE"); got != "/there" {
 		t.Errorf("GOCACHE of the app's environment became %q", got)
 	}
+	if got := lookup(b.environ(Job{}), "GOPATH"); got != "" {
+		t.Errorf("with a home of the user's, GOPATH = %q", got)
+	}
 	t.Setenv("HOME", "")
 	env := b.environ(Job{})
 	if lookup(env, "GOCACHE") != b.Cache || lookup(env, "GOPATH") == "" {
 		t.Errorf("without a home: GOCACHE %q, GOPATH %q", lookup(env, "GOCACHE"), lookup(env, "GOPATH"))
+	}
+	other := &syscall.Credential{Uid: 12345}
+	if os.Geteuid() == 0 { // may give it a folder
+		env = b.environ(Job{User: other, Home: home})
+		if got := lookup(env, "GOCACHE"); got != b.Cache+"-12345" || !belongs(got, other) {
+			t.Errorf("GOCACHE of another user = %q", got)
+		}
+		if lookup(env, "HOME") != home || lookup(env, "GOPATH") == "" {
+			t.Errorf("in somebody else's home: HOME %q, GOPATH %q", lookup(env, "HOME"), lookup(env, "GOPATH"))
+		}
 	}
 }
 

@@ -1,0 +1,92 @@
+// Identity: the user and the groups of the workers.
+
+package supervisor
+
+import (
+	"errors"
+	"os"
+	"os/user"
+	"strconv"
+	"syscall"
+)
+
+// Credential is the identity of the workers, and of what is run to make their program;
+// nil is ours.
+func (app *App) Credential() (*syscall.Credential, error) {
+	if app.User == "" && app.Group == "" {
+		return nil, nil
+	}
+	c := &syscall.Credential{Uid: uint32(os.Geteuid()), Gid: uint32(os.Getegid()), NoSetGroups: os.Geteuid() != 0}
+	if app.User != "" {
+		uid, err := lookupUser(app.User)
+		if err != nil {
+			return nil, err
+		}
+		c.Uid = uint32(uid)
+		if gid, groups, err := groupsOf(app.User); err == nil {
+			c.Gid = gid
+			if app.Initgroups {
+				c.Groups = groups
+			}
+		}
+	}
+	if app.Group != "" {
+		gid, err := lookupGroup(app.Group)
+		if err != nil {
+			return nil, err
+		}
+		c.Gid = uint32(gid)
+	}
+	if int(c.Uid) == os.Geteuid() && int(c.Gid) == os.Getegid() && !app.Initgroups {
+		return nil, nil
+	}
+	if os.Geteuid() != 0 {
+		return nil, errors.New("only root can run workers as another user or group")
+	}
+	return c, nil
+}
+
+// lookupUser finds a user by name or number.
+func lookupUser(name string) (int, error) {
+	if id, err := strconv.Atoi(name); err == nil && id >= 0 {
+		return id, nil
+	}
+	u, err := user.Lookup(name)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(u.Uid)
+}
+
+// lookupGroup finds a group by name or number.
+func lookupGroup(name string) (int, error) {
+	if id, err := strconv.Atoi(name); err == nil && id >= 0 {
+		return id, nil
+	}
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(g.Gid)
+}
+
+// groupsOf is the primary group and the supplementary groups of a user.
+func groupsOf(name string) (primary uint32, groups []uint32, err error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		if u, err = user.LookupId(name); err != nil {
+			return 0, nil, err
+		}
+	}
+	ids, err := u.GroupIds()
+	if err != nil {
+		return 0, nil, err
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	for _, id := range ids {
+		if n, err := strconv.ParseUint(id, 10, 32); err == nil {
+			groups = append(groups, uint32(n))
+		}
+	}
+	return uint32(gid), groups, err
+}
