@@ -25,18 +25,14 @@ import (
 )
 
 // self is who this process is; written before anything serves.
-var self struct {
+var self = struct {
 	Worker
 	wide  bool // GOMAXPROCS may be changed
 	procs int
-}
+}{Worker: Worker{PID: os.Getpid()}}
 
 // Self says who this process is.
-func Self() Worker {
-	w := self.Worker
-	w.PID = os.Getpid()
-	return w
-}
+func Self() Worker { return self.Worker }
 
 // worker is a server and its line to the supervisor.
 type worker struct {
@@ -67,7 +63,7 @@ func (s *Server) runWorker() (under bool, err error) {
 		self.procs = max(runtime.GOMAXPROCS(0), 1)
 		return false, nil
 	}
-	self.Worker = Worker{Name: h.Name, Slot: h.Slot, Generation: h.Generation}
+	self.Worker = Worker{Name: h.Name, Slot: h.Slot, Generation: h.Generation, PID: self.PID}
 	signal.Ignore(unix.SIGPIPE, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH)
 	handoff.SetTitle(fmt.Sprintf("appd: worker %d gen %d [%s]", h.Slot, h.Generation, h.Name)) // only a name in ps
 	line, err := handoff.NewConn(h.Control)
@@ -115,7 +111,7 @@ func (s *Server) newWorker(h *handoff.Handoff, line *handoff.Conn) (*worker, err
 		return nil, err
 	}
 	w := &worker{hand: h, line: line, over: make(chan error, 1)}
-	w.access = accesslog.New(h.AccessLog, format, accesslog.Worker{Slot: h.Slot, Generation: h.Generation, PID: os.Getpid()}, handoff.Now())
+	w.access = accesslog.New(h.AccessLog, format, accesslog.Worker{Slot: h.Slot, Generation: h.Generation, PID: self.PID}, handoff.Now())
 	config := eventloop.Config{
 		Board: board, Access: w.access, MaxProcs: h.Procs, Siblings: max(h.Workers-1, 0), PassIdle: w.passIdle,
 		Slow: func(text string) { line.Send(handoff.Message{Kind: handoff.NoteMsg, Level: "warn", Text: text}) },

@@ -24,7 +24,7 @@ type preparer struct {
 	c       *config.Config
 	user    *syscall.Credential // nil = ourselves
 	home    string              // of another user, "" = none
-	builder *build.Builder // nil unless the app is a Go package
+	builder *build.Builder      // nil unless the app is a Go package
 }
 
 // builders keeps one builder for each package over all reloads, because it knows
