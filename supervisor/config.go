@@ -43,6 +43,7 @@ type Config struct {
 	RunDir  string // folder of our own, which only an upgrade can change
 
 	Log       hclog.Logger // nil: discarded
+	Output    hclog.Logger // for lines of workers' output that name no level of their own, whatever level Log has; nil: Log
 	ReopenLog func() error // makes Log write into a new file (USR1); may be nil
 	AccessLog string       // file, "-" for our own stdout, "" = none
 	ErrorLog  string       // file or "-" that workers get for their own error log

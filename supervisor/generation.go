@@ -88,6 +88,9 @@ func (c Config) withDefaults() Config {
 	if c.Log == nil {
 		c.Log = hclog.NewNullLogger()
 	}
+	if c.Output == nil {
+		c.Output = c.Log
+	}
 	if c.WorkersMax > 0 {
 		c.WorkersMin = max(c.WorkersMin, 1)
 		c.WorkersMax = max(c.WorkersMax, c.WorkersMin)

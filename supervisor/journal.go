@@ -22,28 +22,28 @@ type journal struct {
 	entries chan entry
 	quit    chan struct{}
 	ended   chan struct{}
-	log     atomic.Pointer[hclog.Logger]
+	to      atomic.Pointer[destinations]
 	moved   atomic.Int64 // entries written
 	dropped atomic.Int64
 }
 
+// destinations is where entries go: those that have a level, and those that have none.
+type destinations struct{ own, output hclog.Logger }
+
 type entry struct {
-	level hclog.Level
+	level hclog.Level // NoLevel: a line that an application printed
 	text  string
 	keys  []any
 }
 
-func newJournal(log hclog.Logger) *journal {
+func newJournal(c *Config) *journal {
 	j := &journal{entries: make(chan entry, journalRoom), quit: make(chan struct{}), ended: make(chan struct{})}
-	if log == nil {
-		log = hclog.NewNullLogger()
-	}
-	j.use(log)
+	j.use(c)
 	return j
 }
 
-// use writes to log from now on.
-func (j *journal) use(log hclog.Logger) { j.log.Store(&log) }
+// use writes to the logs of c from now on.
+func (j *journal) use(c *Config) { j.to.Store(&destinations{c.Log, c.Output}) }
 
 func (j *journal) Debug(text string, keys ...any) { j.say(hclog.Debug, text, keys) }
 func (j *journal) Info(text string, keys ...any)  { j.say(hclog.Info, text, keys) }
@@ -110,11 +110,15 @@ func (j *journal) run() {
 }
 
 func (j *journal) write(e entry) {
-	log := *j.log.Load()
-	log.Log(e.level, e.text, e.keys...)
+	to := j.to.Load()
+	if e.level == hclog.NoLevel {
+		to.output.Info(e.text, e.keys...)
+	} else {
+		to.own.Log(e.level, e.text, e.keys...)
+	}
 	j.moved.Add(1)
 	if n := j.dropped.Swap(0); n > 0 {
-		log.Warn("the log is too slow, lines were dropped", "lines", n)
+		to.own.Warn("the log is too slow, lines were dropped", "lines", n)
 	}
 }
 

@@ -185,7 +185,8 @@ func (c *collector) flushGroup() {
 	}
 }
 
-// entry logs one line; a JSON object of a logging library keeps its level and keys.
+// entry logs one line. A JSON object of a logging library keeps its level and keys,
+// a line of Python's logging as gunicorn writes it its level.
 func (c *collector) entry(text string) {
 	if strings.HasPrefix(text, "{") {
 		if lvl, msg, keys, ok := parseJSON(text); ok {
@@ -193,8 +194,24 @@ func (c *collector) entry(text string) {
 			return
 		}
 	}
-	c.log.relay(hclog.Info, text, c.keys)
+	if lvl, msg, ok := parseBracket(text); ok {
+		c.log.relay(lvl, msg, c.keys)
+		return
+	}
+	c.log.relay(hclog.NoLevel, text, c.keys)
 }
+
+// parseBracket reads "[ERROR] text".
+func parseBracket(text string) (lvl hclog.Level, msg string, ok bool) {
+	name, msg, ok := strings.Cut(strings.TrimPrefix(text, "["), "] ")
+	if !ok || text[0] != '[' || !slices.Contains(pythonLevels, name) {
+		return 0, "", false
+	}
+	return level(name), msg, true
+}
+
+// pythonLevels are the levels of Python's logging.
+var pythonLevels = []string{"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}
 
 // parseJSON reads a line of hclog, slog, zap, zerolog and their like. Whatever does
 // not look like one is text.

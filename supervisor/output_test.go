@@ -20,7 +20,7 @@ func collect(t *testing.T, text string) (list []string, last []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := newJournal(nil)
+	j := newJournal(&Config{})
 	c := &collector{log: j, keys: []any{"pid", 7}}
 	c.tail = &tail{}
 	go func() {
@@ -46,26 +46,27 @@ func TestOutputBecomesEntries(t *testing.T) {
 		text string
 		want []string
 	}{
-		"lines":     {"one\ntwo\r\n\nthree", []string{"info|one|[]", "info|two|[]", "info||[]", "info|three|[]"}},
-		"panic":     {"before\n" + goPanic + "\n", []string{"info|before|[]", "error|" + goPanic + "|[]"}},
-		"traceback": {traceback + "\nafter\n", []string{"error|" + traceback + "|[]", "info|after|[]"}},
+		"lines":     {"one\ntwo\r\n\nthree", []string{"none|one|[]", "none|two|[]", "none||[]", "none|three|[]"}},
+		"panic":     {"before\n" + goPanic + "\n", []string{"none|before|[]", "error|" + goPanic + "|[]"}},
+		"traceback": {traceback + "\nafter\n", []string{"error|" + traceback + "|[]", "none|after|[]"}},
 		"hclog":     {`{"@level":"warn","@message":"low","@timestamp":"x","disk":3,"on":"a b"}` + "\n", []string{"warn|low|[disk 3 on a b]"}},
 		"slog":      {`{"time":"2026","level":"ERROR","msg":"no","n":{"a":[1]}}` + "\n", []string{`error|no|[n {"a":[1]}]`}},
 		"several lines": {`{"level":"error","msg":"login of bob\n2026-11-21T03:08:34Z [INFO]  appd: all is well"}` + "\n",
 			[]string{"error|login of bob|[text login of bob\n2026-11-21T03:08:34Z [INFO]  appd: all is well]"}},
 		"escape in a message": {`{"msg":"a\u001b[2Jb"}` + "\n", []string{"info|a\\x1b[2Jb|[text a\x1b[2Jb]"}},
-		"line end in a key":   {`{"msg":"x","a\nb":1}` + "\n", []string{`info|{"msg":"x","a\nb":1}|[]`}},
-		"odd types":           {`{"level":7,"msg":["x"]}` + "\n", []string{`info|{"level":7,"msg":["x"]}|[]`}},
-		"no message":          {`{"a":1}` + "\n", []string{`info|{"a":1}|[]`}},
-		"half":                {`{"msg":"x"` + "\n", []string{`info|{"msg":"x"|[]`}},
-		"two":                 {`{"msg":"x"} {"msg":"y"}` + "\n", []string{`info|{"msg":"x"} {"msg":"y"}|[]`}},
-		"long":                {strings.Repeat("x", maxLine+5) + "\n", []string{"info|" + strings.Repeat("x", maxLine) + "|[]", "info|xxxxx|[]"}},
+		"line end in a key":   {`{"msg":"x","a\nb":1}` + "\n", []string{`none|{"msg":"x","a\nb":1}|[]`}},
+		"python":              {"[ERROR] error in GET /\n[INFO] up\n[NOTE] x\n[", []string{"error|error in GET /|[]", "info|up|[]", "none|[NOTE] x|[]", "none|[|[]"}},
+		"odd types":           {`{"level":7,"msg":["x"]}` + "\n", []string{`none|{"level":7,"msg":["x"]}|[]`}},
+		"no message":          {`{"a":1}` + "\n", []string{`none|{"a":1}|[]`}},
+		"half":                {`{"msg":"x"` + "\n", []string{`none|{"msg":"x"|[]`}},
+		"two":                 {`{"msg":"x"} {"msg":"y"}` + "\n", []string{`none|{"msg":"x"} {"msg":"y"}|[]`}},
+		"long":                {strings.Repeat("x", maxLine+5) + "\n", []string{"none|" + strings.Repeat("x", maxLine) + "|[]", "none|xxxxx|[]"}},
 	} {
 		if got, _ := collect(t, test.text); !slices.Equal(got, test.want) {
 			t.Errorf("%s: %q, want %q", name, got, test.want)
 		}
 	}
-	if got, _ := collect(t, chained+"\nafter\n"); len(got) < 2 || !strings.HasPrefix(got[0], "error|Traceback") || got[len(got)-1] != "info|after|[]" {
+	if got, _ := collect(t, chained+"\nafter\n"); len(got) < 2 || !strings.HasPrefix(got[0], "error|Traceback") || got[len(got)-1] != "none|after|[]" {
 		t.Errorf("chained: %q", got)
 	}
 	var many strings.Builder
@@ -87,7 +88,7 @@ func FuzzOutput(f *testing.F) {
 	f.Add([]byte(`{"msg":"x","level":"warn","k":[1,{"a":null}]}` + "\n"))
 	f.Add([]byte("Traceback (most recent call last):\n x\nE\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		j := newJournal(nil)
+		j := newJournal(&Config{})
 		c := &collector{log: j, tail: &tail{}}
 		for len(text) > 0 {
 			n := min(len(text), 1+len(text)/3)
@@ -115,7 +116,8 @@ func (s stuckLog) Write(p []byte) (int, error) {
 func TestAStuckLogBlocksNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sink := stuckLog{make(chan struct{})}
-		j := newJournal(hclog.New(&hclog.LoggerOptions{Output: sink}))
+		log := hclog.New(&hclog.LoggerOptions{Output: sink})
+		j := newJournal(&Config{Log: log, Output: log})
 		go j.run()
 		begun := time.Now()
 		for range 3 * journalRoom {

@@ -153,7 +153,7 @@ func (s *Supervisor) accepted(r *reloading) {
 		}
 	}
 	s.dropListeners()
-	s.log.use(s.cfg.Log)
+	s.log.use(&s.cfg)
 	s.sys.title(s.cfg.App.Name)
 	s.changeListeners(false)
 	s.reloaded(r, &ReloadResult{OK: true, Generation: r.gen.number}, nil)

@@ -14,7 +14,7 @@ import (
 // begin does what must succeed before there is a loop: the hook that may refuse,
 // the locks, the sockets.
 func (s *Supervisor) begin() error {
-	s.log.use(s.cfg.Log)
+	s.log.use(&s.cfg)
 	s.watchdogEvery = watchdogInterval()
 	s.restart = restartCommand(&s.cfg)
 	s.startDir, _ = os.Getwd()

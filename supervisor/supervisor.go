@@ -122,9 +122,10 @@ func New(cfg Config) (*Supervisor, error) {
 func (s *Supervisor) Successor() bool { return s.inherited != nil }
 
 func newSupervisor(cfg Config) *Supervisor {
+	cfg = cfg.withDefaults()
 	return &Supervisor{
-		cfg:        cfg.withDefaults(),
-		log:        newJournal(cfg.Log),
+		cfg:        cfg,
+		log:        newJournal(&cfg),
 		inbox:      make(chan message),
 		done:       make(chan struct{}),
 		born:       time.Now(),

@@ -80,8 +80,10 @@ func (f *logFile) tee(w io.Writer) {
 // newLog makes the log of a configuration. What it writes goes through a sink, so
 // that a reload can change level and form under loggers that others hold.
 func newLog(c *config.Config, out *logFile) *appLog {
-	root := hclog.NewInterceptLogger(&hclog.LoggerOptions{Name: "appd", Output: io.Discard})
-	l := &appLog{InterceptLogger: root, out: out}
+	logger := func() hclog.InterceptLogger {
+		return hclog.NewInterceptLogger(&hclog.LoggerOptions{Name: "appd", Output: io.Discard})
+	}
+	l := &appLog{InterceptLogger: logger(), output: logger(), out: out}
 	l.apply(c)
 	return l
 }
@@ -89,8 +91,9 @@ func newLog(c *config.Config, out *logFile) *appLog {
 // appLog is appd's log.
 type appLog struct {
 	hclog.InterceptLogger
-	out  *logFile
-	sink hclog.SinkAdapter // what writes at present
+	output hclog.InterceptLogger // for what applications print: loglevel does not silence it
+	out    *logFile
+	sinks  [2]hclog.SinkAdapter // what writes at present: appd's own words, and output
 }
 
 // apply puts the log settings of a configuration into force.
@@ -106,13 +109,16 @@ func (l *appLog) apply(c *config.Config) {
 	if c.Reload && c.LogLevel == "info" {
 		options.Exclude = alreadyTold
 	}
-	next := hclog.NewSinkAdapter(options)
 	l.SetLevel(options.Level)
-	l.RegisterSink(next)
-	if l.sink != nil {
-		l.DeregisterSink(l.sink)
+	for i, logger := range []hclog.InterceptLogger{l.InterceptLogger, l.output} {
+		next := hclog.NewSinkAdapter(options)
+		logger.RegisterSink(next)
+		if l.sinks[i] != nil {
+			logger.DeregisterSink(l.sinks[i])
+		}
+		l.sinks[i] = next
+		options.Level = hclog.Info
 	}
-	l.sink = next
 }
 
 // logLevel maps gunicorn's names; hclog has nothing above error.

@@ -126,7 +126,7 @@ func (s *service) supervisorConfig(c *config.Config, w *watched) (supervisor.Con
 	if err != nil {
 		return cfg, err
 	}
-	cfg.Log = s.log.Named(c.ProcName)
+	cfg.Log, cfg.Output = s.log.Named(c.ProcName), s.log.output.Named(c.ProcName)
 	cfg.ReopenLog = s.reopen
 	cfg.Self = self()
 	cfg.Load = s.load

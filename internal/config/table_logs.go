@@ -14,7 +14,7 @@ var logSettings = []Setting{
 		field: on(func(c *Config) any { return &c.ErrorLog })},
 	{Name: "loglevel", Block: Top, Form: Text, Default: "info", Flags: []string{"log-level"},
 		OneOf: []string{"debug", "info", "warning", "error", "critical"},
-		Doc:   "The least important messages that are logged.",
+		Doc:   "The least important messages that are logged. What the application prints is always logged, unless a line names a lower level itself.",
 		field: on(func(c *Config) any { return &c.LogLevel })},
 	{Name: "log_format", Block: Top, Form: Text, Default: "text", Flags: []string{"log-format"}, OneOf: []string{"text", "json"},
 		Doc:   "Form of appd's own log.",

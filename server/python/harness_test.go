@@ -297,9 +297,15 @@ func (w *worker) raw(request string) string {
 // logged waits until the output holds text.
 func (w *worker) logged(text string) {
 	w.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(w.output.String(), text); {
+	w.printed(text, 1)
+}
+
+// printed waits until the output holds text n times.
+func (w *worker) printed(text string, n int) {
+	w.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); strings.Count(w.output.String(), text) < n; {
 		if time.Now().After(deadline) {
-			w.t.Fatalf("not logged: %q", text)
+			w.t.Fatalf("not printed %d times: %q", n, text)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}

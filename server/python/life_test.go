@@ -220,6 +220,44 @@ func TestTermBySomebody(t *testing.T) {
 	}
 }
 
+// A signal handler of the application's that raises between two requests does not
+// end the worker; one that exits lets it leave in order.
+func TestHandlersOfTheApplication(t *testing.T) {
+	w := start(t, options{files: map[string]string{"app.py": `
+import signal, sys
+def ring(number, frame):
+    raise TimeoutError("rang")
+signal.signal(signal.SIGALRM, ring)
+signal.signal(signal.SIGUSR1, lambda number, frame: sys.exit(5))
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return []
+`}})
+	for range 3 {
+		if status, _ := w.get("/"); status != 200 {
+			t.Error(status)
+		}
+		rang := strings.Count(w.output.String(), "TimeoutError: rang")
+		unix.Kill(w.cmd.Process.Pid, unix.SIGALRM)
+		w.printed("TimeoutError: rang", rang+1)
+	}
+	unix.Kill(w.cmd.Process.Pid, unix.SIGUSR1)
+	if err := w.ended(); err != nil {
+		t.Error(err)
+	}
+	w.logged("a signal handler asked the worker to end")
+}
+
+// An application that closes descriptors which are not its own is told so.
+func TestDescriptorsClosedByTheApplication(t *testing.T) {
+	w := start(t, options{files: map[string]string{"app.py": "import os\ndef application(environ, start_response):\n    os.closerange(3, 1000)\n    start_response('200 OK', [])\n    return []\n"}})
+	w.begin("/")
+	if err := w.ended(); err == nil {
+		t.Error("the worker ended as if nothing had happened")
+	}
+	w.logged("has the application closed descriptors")
+}
+
 func TestScoreboard(t *testing.T) {
 	w := suite(t, options{settings: map[string]any{"threads": 2, "timeout": "20s"}})
 	w.begin("/sleep?2")
@@ -239,26 +277,6 @@ func TestCrash(t *testing.T) {
 	w.ended()
 	if !strings.Contains(w.output.String(), "in crash") || !strings.Contains(w.output.String(), "Segmentation fault") {
 		t.Errorf("no stack of Python's in the output")
-	}
-}
-
-func TestForkedChildren(t *testing.T) {
-	w := suite(t, options{})
-	pid := 0
-	if answer := w.raw("GET /forked HTTP/1.0\r\n\r\n"); !strings.Contains(answer, " 200 ") { // reads to the end of the connection
-		t.Fatal(answer)
-	} else {
-		fmt.Sscan(answer[strings.Index(answer, "\r\n\r\n"):], &pid)
-		defer unix.Kill(pid, unix.SIGKILL)
-	}
-	_, open := w.get("/descriptors")
-	for _, what := range []string{"[eventpoll]", "[eventfd]", "memfd"} {
-		if strings.Contains(open, what) {
-			t.Errorf("a forked child has %s: %s", what, open)
-		}
-	}
-	if n := strings.Count(open, "socket:"); n > 0 {
-		t.Errorf("a forked child has %d sockets: %s", n, open)
 	}
 }
 

@@ -427,6 +427,8 @@ static PyObject *answer_write(PyObject *self, PyObject *data) {
 		PyErr_SetString(PyExc_RuntimeError, "write() was called after the end of its request");
 		return NULL;
 	}
+	if (forked_raises())
+		return NULL;
 	if (PyBytes_Size(data) > 0 && answer_send(x, PyBytes_AsString(data), PyBytes_Size(data), false) < 0)
 		return NULL;
 	if (x->gone) {
@@ -439,7 +441,7 @@ static PyObject *answer_write(PyObject *self, PyObject *data) {
 static PyObject *exchange_timeout(PyObject *self, PyObject *seconds) {
 	struct exchange *x = (struct exchange *)self;
 	double n = PyFloat_AsDouble(seconds);
-	if (n == -1 && PyErr_Occurred())
+	if ((n == -1 && PyErr_Occurred()) || forked_raises())
 		return NULL;
 	if (!(n >= 0 && n < 1e9)) {
 		PyErr_SetString(PyExc_ValueError, "a timeout is a number of seconds, 0 for none");

@@ -53,6 +53,8 @@ static Py_ssize_t source(struct input *in, char *p, size_t n) {
 		PyErr_SetString(PyExc_ValueError, "wsgi.input was read after the end of its request");
 		return -1;
 	}
+	if (forked_raises())
+		return -1;
 	int64_t got;
 	if (!x->request.streamed && x->request.file < 0) {
 		int64_t left = x->request.size - in->offset;

@@ -22,15 +22,15 @@ static void replace(PyObject **at, PyObject *o) {
 }
 
 static PyObject *configure(PyObject *self, PyObject *args, PyObject *kw) {
-	static char *names[] = {"application", "base", "file_wrapper", "on_error", "on_note", "on_wait", "pre_request",
-		"post_request", "on_order", NULL};
-	PyObject *o[9];
-	if (!PyArg_ParseTupleAndKeywords(args, kw, "OOOOOOOOO:configure", names, &o[0], &o[1], &o[2], &o[3], &o[4], &o[5],
-			&o[6], &o[7], &o[8]))
+	static char *names[] = {"application", "base", "file_wrapper", "on_error", "on_note", "on_wait", "on_child",
+		"pre_request", "post_request", "on_order", NULL};
+	PyObject *o[10];
+	if (!PyArg_ParseTupleAndKeywords(args, kw, "OOOOOOOOOO:configure", names, &o[0], &o[1], &o[2], &o[3], &o[4], &o[5],
+			&o[6], &o[7], &o[8], &o[9]))
 		return NULL;
 	PyObject **at[] = {&settings.application, &settings.base, &settings.file_wrapper, &settings.on_error,
-		&settings.on_note, &settings.on_wait, &settings.pre_request, &settings.post_request, &on_order};
-	for (int i = 0; i < 9; i++)
+		&settings.on_note, &settings.on_wait, &settings.on_child, &settings.pre_request, &settings.post_request, &on_order};
+	for (int i = 0; i < 10; i++)
 		replace(at[i], o[i]);
 	return none();
 }
@@ -77,7 +77,7 @@ static PyObject *ready(PyObject *self, PyObject *args) {
 /* watch(files): tells the supervisor of source files that were loaded later. */
 static PyObject *watch(PyObject *self, PyObject *args) {
 	const char *files;
-	if (!PyArg_ParseTuple(args, "s:watch", &files))
+	if (!PyArg_ParseTuple(args, "s:watch", &files) || forked_raises())
 		return NULL;
 	char *bad = appd_watch((char *)files);
 	return bad ? raise_text(bad) : none();
@@ -85,12 +85,16 @@ static PyObject *watch(PyObject *self, PyObject *args) {
 
 /* drain(): leave as if the supervisor had said so; for signals sent by hand. */
 static PyObject *drain(PyObject *self, PyObject *unused) {
+	if (forked_raises())
+		return NULL;
 	appd_drain();
 	return none();
 }
 
 /* close(): ends the engine, before the interpreter does. */
 static PyObject *close_engine(PyObject *self, PyObject *unused) {
+	if (settings.forked)
+		return none();
 	PyThreadState *ts = PyEval_SaveThread();
 	appd_close();
 	PyEval_RestoreThread(ts);
@@ -103,7 +107,7 @@ static PyObject *fileno_(PyObject *self, PyObject *unused) { return PyLong_FromL
 static PyObject *waited(PyObject *self, PyObject *unused) {
 	PyObject *list = PyList_New(0);
 	uint64_t id;
-	while (list && (id = appd_waited())) {
+	while (list && !settings.forked && (id = appd_waited())) {
 		PyObject *o = PyLong_FromLongLong(id);
 		if (o && PyList_Append(list, o) == 0) {
 			Py_DecRef(o);
@@ -136,8 +140,10 @@ static PyObject *set_title(PyObject *self, PyObject *args) {
 }
 
 /* after_fork(): runs in a child that the application forked. Go does not live
- * there; only its descriptors are closed, so that no connection is held open. */
+ * there: nothing calls it from now on, and its descriptors are closed, so that no
+ * connection is held open. */
 static PyObject *after_fork(PyObject *self, PyObject *unused) {
+	settings.forked = true;
 	threads_close();
 	descriptors_close();
 	return none();

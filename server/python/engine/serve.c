@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct settings settings;
 PyObject *exchange_type;
@@ -66,6 +67,26 @@ struct exchange *exchange_reset(struct exchange *x) {
 		return x;
 	Py_DecRef(&x->base);
 	return exchange_take();
+}
+
+/* forked_raises raises, and is not 0, in a child that the application forked. */
+int forked_raises(void) {
+	if (settings.forked)
+		PyErr_SetString(PyExc_RuntimeError, "this process was forked by the application: only its parent serves");
+	return settings.forked;
+}
+
+/* came_back ends a child that the application forked and that returned, or raised,
+ * to where only the parent may go on. It is called after whatever runs code of the
+ * application's. */
+static void came_back(void) {
+	PyObject *kind, *value, *trace;
+	if (!settings.forked)
+		return;
+	PyErr_Fetch(&kind, &value, &trace);
+	PyErr_NormalizeException(&kind, &value, &trace);
+	PyObject_CallFunctionObjArgs(settings.on_child, kind ? kind : Py_None, value ? value : Py_None, trace ? trace : Py_None, NULL);
+	_exit(1); /* not reached: on_child ends the process */
 }
 
 /* fail logs the exception that is set and answers 500, or breaks off what was begun. */
@@ -133,10 +154,12 @@ static int send_all(struct exchange *x, PyObject *(*item)(PyObject *, Py_ssize_t
 /* send_each sends each item as soon as the application gives it. */
 static int send_each(struct exchange *x, PyObject *result) {
 	PyObject *it = PyObject_GetIter(result), *item;
+	came_back();
 	if (!it)
 		return -1;
 	int bad = 0;
 	while (!bad && !x->gone && !x->cut && (item = PyIter_Next(it))) {
+		came_back();
 		if (!is_bytes(item))
 			bad = -1;
 		else if (PyBytes_Size(item) > 0)
@@ -145,6 +168,7 @@ static int send_each(struct exchange *x, PyObject *result) {
 		if (x->ended && x->no_body)
 			break;
 	}
+	came_back();
 	Py_DecRef(it);
 	if (bad || PyErr_Occurred())
 		return -1;
@@ -202,8 +226,11 @@ static void end_result(struct exchange *x, PyObject *result) {
 		PyObject *close = PyObject_GetAttrString(result, "close"), *o = NULL;
 		if (!close) {
 			PyErr_Clear();
-		} else if (!(o = PyObject_CallFunctionObjArgs(close, NULL))) {
-			fail(x);
+		} else {
+			o = PyObject_CallFunctionObjArgs(close, NULL);
+			came_back();
+			if (!o)
+				fail(x);
 		}
 		if (close)
 			Py_DecRef(close);
@@ -232,6 +259,7 @@ static void after(struct exchange *x, PyObject *environ) {
 	PyObject *o = NULL, *reason = PyUnicode_DecodeLatin1(x->reason, x->reason_length, NULL);
 	if (list && reason)
 		o = PyObject_CallFunction(settings.post_request, "OiOOL", environ, x->status, reason, list, (long long)x->sent);
+	came_back();
 	if (reason)
 		Py_DecRef(reason);
 	if (list)
@@ -244,6 +272,7 @@ static void after(struct exchange *x, PyObject *environ) {
 
 static void before(PyObject *environ) {
 	PyObject *o = PyObject_CallFunctionObjArgs(settings.pre_request, environ, NULL);
+	came_back();
 	if (o)
 		Py_DecRef(o);
 	else
@@ -262,6 +291,7 @@ void serve(struct exchange *x) {
 	if (settings.pre_request)
 		before(environ);
 	result = PyObject_CallFunctionObjArgs(settings.application, environ, &x->base, NULL);
+	came_back();
 	if (!result || send_result(x, result) < 0)
 		fail(x);
 	if (result)

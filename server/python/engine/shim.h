@@ -89,8 +89,10 @@ struct settings {
 	PyObject *on_error;      /* called with the environ when the application raised */
 	PyObject *on_note;       /* called with a level and a text for the log */
 	PyObject *on_wait;       /* gevent: called to wait cooperatively; NULL: block */
+	PyObject *on_child;      /* called in a forked child that came back; ends it */
 	PyObject *pre_request, *post_request;
 	bool one_thread;
+	bool forked; /* this process is a child that the application forked: Go does not live here */
 };
 extern struct settings settings;
 extern PyObject *exchange_type, *input_type;
@@ -118,6 +120,7 @@ int serve_setup(void);
 struct exchange *exchange_take(void);
 struct exchange *exchange_reset(struct exchange *x);
 void serve(struct exchange *x);
+int forked_raises(void);
 
 /* threads.c */
 PyObject *threads_run(PyObject *self, PyObject *unused);

@@ -15,6 +15,8 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -137,6 +139,13 @@ void threads_close(void) {
 	leaving = 1;
 }
 
+/* lost ends the process when epoll fails: nothing would ever arrive again. */
+static void lost(void) {
+	dprintf(STDERR_FILENO, "appd: the worker cannot wait for requests: %s; has the application closed descriptors that it did not open?\n",
+		strerror(errno));
+	_exit(1);
+}
+
 /* wait_events waits without the GIL; -1 means that a signal handler raised. */
 static int wait_events(struct epoll_event *e, int max, PyThreadState **ts) {
 	for (;;) {
@@ -146,7 +155,7 @@ static int wait_events(struct epoll_event *e, int max, PyThreadState **ts) {
 		if (n >= 0)
 			return n;
 		if (errno != EINTR)
-			return -1;
+			lost();
 		PyEval_RestoreThread(*ts);
 		int bad = PyErr_CheckSignals();
 		*ts = PyEval_SaveThread();
@@ -203,10 +212,12 @@ PyObject *threads_poll(PyObject *self, PyObject *unused) {
 	struct exchange *x = exchange_take();
 	if (!x)
 		return NULL;
-	int have = appd_load(&appd_queue) > 0 ? appd_next(&x->request) : 0;
+	int have = !settings.forked && appd_load(&appd_queue) > 0 ? appd_next(&x->request) : 0;
 	while (!have && !leaving) {
 		struct epoll_event e;
 		int n = epoll_wait(epoll_fd, &e, 1, 0);
+		if (n < 0 && errno != EINTR)
+			lost();
 		if (n < 0 || (n == 0 && !appd_load(&appd_unsettled)))
 			break;
 		have = appd_turn(&x->request, &e, n);

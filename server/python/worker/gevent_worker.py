@@ -1,6 +1,8 @@
 """worker_class = "gevent": a greenlet a request, all on gevent's own loop."""
 import sys
 
+from appd_worker import fit
+
 waits = {}
 
 
@@ -9,7 +11,7 @@ def patch():
     try:
         from gevent import monkey
     except ImportError:
-        sys.exit("worker_class = \"gevent\" needs the package gevent in %s" % sys.executable)
+        raise fit.Refused("worker_class = \"gevent\" needs the package gevent in %s" % sys.executable) from None
     monkey.patch_all()
 
 

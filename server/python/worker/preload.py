@@ -10,6 +10,8 @@ import signal
 import sys
 import warnings
 
+from appd_worker import forked
+
 
 def serve_forks(channel, info):
     """Forks workers until the generation ends. Returns None in the preload process,
@@ -88,6 +90,7 @@ def become_worker(message, descriptors):
         name, _, value = pair.partition("=")
         os.environ[name] = value
     forget_children()
+    forked.ignore_stray()
     return json.dumps(handed)
 
 

@@ -7,31 +7,13 @@ import json
 import os
 import signal
 import sys
-import sysconfig
 import threading
 
-from appd_worker import hooks, load, log, modules, orders, spew
-
-
-class Refused(Exception):
-    """Why the worker cannot serve; its text goes to whoever asked for it."""
-
-
-def unfit():
-    """Why this interpreter cannot load the engine, or None."""
-    if sys.implementation.name != "cpython" or sys.version_info < (3, 9):
-        return "it needs CPython 3.9 or newer, and this is %s %s" % (sys.implementation.name, sys.version.split()[0])
-    if sysconfig.get_config_var("Py_GIL_DISABLED"):
-        return "free-threaded CPython is not supported: use the ordinary build"
-    if "musl" in (sysconfig.get_config_var("SOABI") or "") + (sysconfig.get_config_var("HOST_GNU_TYPE") or ""):
-        return "interpreters on musl are not supported: use one on glibc"
-    return None
+from appd_worker import forked, hooks, load, log, modules, orders, spew
+from appd_worker.fit import Refused
 
 
 def load_engine(path, release=None):
-    why = unfit()
-    if why:
-        raise Refused("appd's engine cannot be loaded by %s: %s" % (sys.executable, why))
     loader = importlib.machinery.ExtensionFileLoader("appd_engine", path)
     spec = importlib.util.spec_from_loader("appd_engine", loader, origin=path)
     try:
@@ -58,7 +40,7 @@ def load_application(info):
 def run(handed, info, application=None):
     """Serves until the worker has to leave; application is set after a preload."""
     engine = load_engine(info["python"]["engine"], info["python"].get("release"))
-    os.register_at_fork(after_in_child=engine.after_fork)
+    forked.watch(engine)
     try:
         settings = json.loads(engine.start(handed))
     except RuntimeError as error:
@@ -72,8 +54,8 @@ def run(handed, info, application=None):
     calls.post_fork()
     if application is None:
         application = load_application(info)
-    signal.signal(signal.SIGTERM, lambda number, frame: engine.drain())
-    signal.signal(signal.SIGQUIT, lambda number, frame: engine.drain())
+    for name in ("SIGTERM", "SIGQUIT"):
+        forked.handle(name, engine.drain)
     configure(engine, info, settings, application, calls)
     calls.post_worker_init()
     seen = modules.files()
@@ -96,9 +78,22 @@ def serve(engine, info, settings):
     others = [threading.Thread(target=engine.run, name="appd-%d" % i, daemon=True) for i in range(1, settings["threads"])]
     for thread in others:
         thread.start()
-    engine.run()
+    run_main(engine)
     for thread in others:
         thread.join()
+
+
+def run_main(engine):
+    """Serves on the main thread, which also runs the application's signal handlers:
+    what one raises between two requests concerns none of them."""
+    while not engine.leaving():
+        try:
+            engine.run()
+        except Exception:
+            log.errors.exception("a signal handler raised")
+        except BaseException:  # SystemExit or KeyboardInterrupt: it wants the worker to end
+            log.note("warning", "a signal handler asked the worker to end")
+            engine.drain()
 
 
 def prepare_dumps(engine):
@@ -135,6 +130,7 @@ def configure(engine, info, settings, application, calls):
         on_error=log.failure,
         on_note=log.note,
         on_wait=wait,
+        on_child=forked.end,
         pre_request=calls.pre_request,
         post_request=calls.post_request,
         on_order=orders.Orders(calls).obey,
