@@ -6,7 +6,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -20,12 +19,7 @@ import (
 // passIdle gives an idle kept connection to the supervisor.
 func (w *worker) passIdle(fd, listener int, p cgi.Protocol) bool {
 	m := handoff.Message{Kind: handoff.Passed, Listener: listener, Protocol: p.String()}
-	err := w.line.Send(m, fd)
-	for i := 0; i < 200 && errors.Is(err, unix.ETOOMANYREFS); i++ {
-		time.Sleep(5 * time.Millisecond) // as many as a user may have are under way
-		err = w.line.Send(m, fd)
-	}
-	if err != nil {
+	if w.line.Send(m, fd) != nil {
 		return false
 	}
 	unix.Close(fd)

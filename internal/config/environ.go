@@ -46,7 +46,7 @@ func (l *loader) apply(s *Setting, p place, texts []string, from Origin) {
 	for _, text := range texts {
 		v, err := s.parse(text)
 		if err == nil {
-			err = s.check(v)
+			v, err = s.check(v)
 		}
 		if err != nil {
 			l.faultOnce(from, s.Name+" "+err.Error())

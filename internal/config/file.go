@@ -229,7 +229,7 @@ func (f *file) attributes(body *hclsyntax.Body, p place) {
 		}
 		value, err := s.decode(v)
 		if err == nil {
-			err = s.check(value)
+			value, err = s.check(value)
 		}
 		if err != nil {
 			f.wrong(a.Expr.Range(), s.Name+" "+err.Error(), f.wayOut(s))

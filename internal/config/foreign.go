@@ -3,7 +3,10 @@
 
 package config
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // answer says why a name is not a setting, and what to do instead.
 type answer struct{ why, way string }
@@ -51,6 +54,12 @@ var foreign = map[string]answer{
 	"proxy_allow_ips":       {"who may connect is allow_peers of the listen block", "Write allow_peers = [\"10.0.0.0/8\"] beside proxy_protocol = true."},
 	"proxy_allow_from":      {"who may connect is allow_peers of the listen block", "Write allow_peers = [\"10.0.0.0/8\"] beside proxy_protocol = true."},
 	"default_proc_name":     {"it is called proc_name", "Write proc_name = \"...\"."},
+	"uwsgi_allow_ips":       {"who may connect is allow_peers of the listen block", "Write allow_peers = [\"10.0.0.0/8\"] in it."},
+	"uwsgi_allow_from":      {"who may connect is allow_peers of the listen block", "Write allow_peers = [\"10.0.0.0/8\"] in it."},
+	"root_path":             {"the prefix below which the front mounts the application is called mount", "Write app { mount = \"/shop\" }."},
+	"http_parser":           {"appd has one parser of its own", "Remove it."},
+	"enable_backlog_metric": {"the queue of each socket is always measured", "Remove it; `appd status` and /metrics show it."},
+	"on_dirty_starting":     {"there are no dirty workers", dirtyWay},
 	"config":                {"a file does not name another", "Start with -c FILE."},
 	"control_socket":        {"it always is `control` in run_dir, mode 0600", "Write run_dir = \"...\" to move it."},
 	"no_control_socket":     {"appd goes on without its control socket when it cannot be made", "Remove it."},
@@ -146,6 +155,13 @@ func Foreign(name string) (why, way string, ok bool) {
 	name = strings.ReplaceAll(strings.ToLower(name), "-", "_")
 	if a, ok := foreign[name]; ok {
 		return a.why, a.way, true
+	}
+	for _, h := range hookPoints {
+		if h.name == name && h.inside {
+			return "hooks are blocks", fmt.Sprintf("Write hook %q { python = \"module:function\" }.", name), true
+		} else if h.name == name {
+			return "hooks are blocks", fmt.Sprintf("Write hook %q { command = [\"program\", \"argument\"] }.", name), true
+		}
 	}
 	for _, f := range foreignFamilies {
 		for _, p := range f.prefixes {

@@ -139,8 +139,9 @@ func splitList(text string) []string {
 
 func validEnvName(name string) bool { return name != "" && !strings.ContainsAny(name, "=\x00 \t\n") }
 
-// check holds a parsed value against the row's range and its list of values.
-func (s *Setting) check(v any) error {
+// check holds a parsed value against the row's range and its list of values, whose
+// spelling it takes: --log-level=INFO is info.
+func (s *Setting) check(v any) (any, error) {
 	var n int64
 	switch v := v.(type) {
 	case int64:
@@ -148,28 +149,32 @@ func (s *Setting) check(v any) error {
 	case time.Duration:
 		n = int64(v / time.Second)
 		if v < 0 {
-			return errors.New("must not be negative")
+			return nil, errors.New("must not be negative")
 		}
 	case string:
-		if s.OneOf != nil && !slices.Contains(s.OneOf, v) {
-			return fmt.Errorf("must be %s, not %q", orList(s.OneOf), v)
+		if s.OneOf != nil {
+			i := slices.IndexFunc(s.OneOf, func(allowed string) bool { return strings.EqualFold(allowed, v) })
+			if i < 0 {
+				return nil, fmt.Errorf("must be %s, not %q", orList(s.OneOf), v)
+			}
+			return s.OneOf[i], nil
 		}
 		if strings.ContainsRune(v, 0) {
-			return errors.New("must not hold a NUL byte")
+			return nil, errors.New("must not hold a NUL byte")
 		}
-		return nil
+		return v, nil
 	default:
-		return nil
+		return v, nil
 	}
 	switch {
 	case n < s.Min && s.Min > 0:
-		return fmt.Errorf("must be at least %d", s.Min)
+		return nil, fmt.Errorf("must be at least %d", s.Min)
 	case n < 0:
-		return errors.New("must not be negative")
+		return nil, errors.New("must not be negative")
 	case s.Max > 0 && n > s.Max:
-		return fmt.Errorf("must be at most %d", s.Max)
+		return nil, fmt.Errorf("must be at most %d", s.Max)
 	}
-	return nil
+	return v, nil
 }
 
 // assign stores a parsed value in the field that dst points to.

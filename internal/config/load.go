@@ -249,18 +249,34 @@ func (l *loader) develop() {
 	}
 }
 
-// deriveClass: more than one thread means gthread; gevent has many spellings.
+// sameClasses are gunicorn's other names for the classes.
+var sameClasses = map[string]string{
+	"gevent_wsgi": "gevent", "gevent_pywsgi": "gevent",
+	"gunicorn.workers.ggevent.geventworker": "gevent", "gunicorn.workers.ggevent.geventpywsgiworker": "gevent",
+	"gunicorn.workers.gthread.threadworker": "gthread", "gunicorn.workers.sync.syncworker": "sync",
+}
+
+// deriveClass brings worker_class to its short name. More than one thread means
+// gthread, but in gevent, which has one.
 func (l *loader) deriveClass() {
 	c := l.c
-	switch c.App.WorkerClass {
-	case "", "sync":
-		c.App.WorkerClass = "sync"
-		if c.Worker.Threads > 1 {
-			c.App.WorkerClass = "gthread"
-		}
-	case "gevent_wsgi", "gevent_pywsgi":
-		c.App.WorkerClass = "gevent"
+	class := strings.TrimPrefix(c.App.WorkerClass, "egg:gunicorn#")
+	if short, ok := sameClasses[strings.ToLower(class)]; ok {
+		class = short
 	}
+	switch class {
+	case "", "sync":
+		class = "sync"
+		if c.Worker.Threads > 1 {
+			class = "gthread"
+		}
+	case "gevent":
+		if c.Worker.Threads > 1 && c.App.Kind == WSGI {
+			l.warn(l.at(&c.Worker.Threads), "threads has no effect with worker_class gevent, which has one thread and waits in greenlets", "")
+			c.Worker.Threads = 1
+		}
+	}
+	c.App.WorkerClass = class
 }
 
 // addListener appends a listener with defaults.

@@ -224,3 +224,31 @@ func TestLocateBrokenFile(t *testing.T) {
 		t.Errorf("Locate = %q, %v", got, err)
 	}
 }
+
+// What gunicorn's users call the worker classes, and what threads do to them.
+func TestWorkerClasses(t *testing.T) {
+	for _, c := range []struct {
+		args    []string
+		class   string
+		threads int
+		warning string
+	}{
+		{nil, "sync", 1, ""},
+		{[]string{"--threads=4"}, "gthread", 4, ""},
+		{[]string{"-k", "sync", "--threads=4"}, "gthread", 4, ""},
+		{[]string{"-k", "gevent_pywsgi"}, "gevent", 1, ""},
+		{[]string{"-k", "gunicorn.workers.ggevent.GeventWorker"}, "gevent", 1, ""},
+		{[]string{"-k", "egg:gunicorn#gevent"}, "gevent", 1, ""},
+		{[]string{"-k", "gunicorn.workers.gthread.ThreadWorker"}, "gthread", 1, ""},
+		{[]string{"-k", "gevent", "--threads=4"}, "gevent", 1, "threads has no effect with worker_class gevent"},
+	} {
+		got, err := try{hcl: "app { wsgi = \"m\" }\nlisten \"unix:/run/x\" {}\n", args: c.args}.load(t)
+		if err != nil {
+			t.Errorf("%q: %v", c.args, err)
+			continue
+		}
+		if got.App.WorkerClass != c.class || got.Worker.Threads != c.threads || !strings.Contains(got.Warnings.Error(), c.warning) || (c.warning == "") != (len(got.Warnings) == 0) {
+			t.Errorf("%q: class %s, %d threads, warnings %v", c.args, got.App.WorkerClass, got.Worker.Threads, got.Warnings)
+		}
+	}
+}

@@ -33,7 +33,7 @@ func ParseProgram(word string, args []string, dir string) (*Program, error) {
 		return nil, fmt.Errorf("%s is one application too many, after %s", args[0], word)
 	}
 	switch path := absolute(word, dir); {
-	case strings.HasSuffix(word, ".py"):
+	case isFile(word):
 		return nil, notAModule(word)
 	case strings.Contains(word, "/"):
 		return nil, fmt.Errorf("%s looks like a path: write ./%s for a Go package or a program", word, word)
@@ -46,14 +46,15 @@ func ParseProgram(word string, args []string, dir string) (*Program, error) {
 }
 
 func parsePath(word string, args []string, dir string) (*Program, error) {
+	if isFile(word) {
+		return nil, notAModule(word)
+	}
 	path := absolute(word, dir)
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: there is no such file or folder", word)
 	}
 	switch {
-	case strings.HasSuffix(word, ".py"):
-		return nil, notAModule(word)
 	case strings.HasSuffix(word, ".php"):
 		return nil, fmt.Errorf("%s: PHP is run by php-cgi: write app { fastcgi = [\"php-cgi\"] } into appd.hcl; nginx names the script", word)
 	case info.IsDir() && isGoPackage(path):
@@ -73,8 +74,24 @@ func isGoPackage(path string) bool {
 	return len(files) > 0
 }
 
-// notAModule turns a path into the module that Python would import.
+// isFile says whether word names a Python file, perhaps with a callable in it.
+func isFile(word string) bool {
+	file, _, _ := strings.Cut(word, ":")
+	return strings.HasSuffix(file, ".py")
+}
+
+// notAModule turns a path into the module that Python would import, and for a file
+// elsewhere the folder to import it from.
 func notAModule(word string) error {
-	module := strings.ReplaceAll(strings.TrimSuffix(strings.TrimPrefix(filepath.Clean(word), "/"), ".py"), "/", ".")
-	return fmt.Errorf("%s is a file; applications are named as modules: write %s:app (or the name that the file gives the application)", word, strings.TrimLeft(module, "."))
+	file, name, named := strings.Cut(word, ":")
+	file = filepath.Clean(file)
+	module, elsewhere := strings.TrimSuffix(file, ".py"), ""
+	if filepath.IsAbs(file) || strings.HasPrefix(file, "..") {
+		elsewhere, module = " --chdir "+filepath.Dir(file), filepath.Base(module)
+	}
+	module = strings.ReplaceAll(module, "/", ".")
+	if !named {
+		name, elsewhere = "app", elsewhere+" (or the name that the file gives the application)"
+	}
+	return fmt.Errorf("%s is a file; applications are named as modules: write %s:%s%s", word, module, name, elsewhere)
 }

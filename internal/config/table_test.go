@@ -56,7 +56,7 @@ func checkDefault(t *testing.T, s *Setting) {
 	}
 	v, err := s.parse(s.Default)
 	if err == nil {
-		err = s.check(v)
+		v, err = s.check(v)
 	}
 	if err != nil {
 		t.Errorf("%s: default %q %v", s.Name, s.Default, err)

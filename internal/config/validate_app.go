@@ -133,9 +133,6 @@ func (l *loader) validateClass() {
 	}
 	switch class {
 	case "sync", "gthread", "gevent":
-		if class == "gevent" && l.c.Worker.Threads > 1 {
-			l.fault(l.at(&l.c.Worker.Threads), "threads do not go with worker_class gevent, which has one thread", "Remove threads, or write worker_class = \"gthread\".")
-		}
 		return
 	}
 	for _, f := range foreignClasses {

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/pflag"
 )
 
 // TestWrong holds what is said about wrong configurations: where, and what about.
@@ -35,7 +38,6 @@ func TestWrong(t *testing.T) {
 		{"app {\n command = [\"x\"]\n worker_class = \"sync\"\n}\n" + sock, `3:17: worker_class chooses how Python waits`},
 		{"app {\n wsgi = \"m\"\n worker_class = \"tornado\"\n}\n" + sock, `3:17: worker_class "tornado" is not one of appd's`},
 		{"app {\n wsgi = \"m\"\n worker_class = \"gvent\"\n}\n" + sock, `3:17: worker_class must be sync, gthread or gevent`},
-		{"app {\n wsgi = \"m\"\n worker_class = \"gevent\"\n threads = 4\n}\n" + sock, `4:12: threads do not go with worker_class gevent`},
 		{"app {\n wsgi = \"m\"\n build_flags = [\"-x\"]\n}\n" + sock, `3:16: build_flags is for go applications`},
 		{"app {\n command = [\"x\"]\n ready_after = 1\n}\n" + sock, `3:16: ready_after is for fastcgi and exec programs`},
 		{"app {\n command = [\"x\"]\n chdir = \"/no/such\"\n}\n" + sock, `3:10: chdir: /no/such: no such file or directory`},
@@ -117,7 +119,8 @@ func TestWrong(t *testing.T) {
 	}
 }
 
-// TestForeign: names that people bring along get an answer of their own.
+// TestForeign: names that people bring along get an answer of their own. The file
+// lists all settings of gunicorn 26, each with its flags: appd has it, or answers.
 func TestForeign(t *testing.T) {
 	for _, name := range []string{
 		"bind", "logfile", "certfile", "keyfile", "ca_certs", "ssl_version", "ciphers", "reuse_port", "statsd_host", "dogstatsd_tags", "logconfig",
@@ -132,7 +135,26 @@ func TestForeign(t *testing.T) {
 			t.Errorf("%s has no answer", name)
 		}
 	}
-	_, err := try{hcl: minimal + "reuse_port = true"}.load(t)
+	text, err := os.ReadFile("testdata/gunicorn-settings.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := pflag.NewFlagSet("", pflag.ContinueOnError)
+	AddFlags(set)
+	for line := range strings.Lines(string(text)) {
+		for _, name := range strings.Fields(line) {
+			_, _, answered := Foreign(name)
+			if flag, ok := strings.CutPrefix(name, "--"); ok {
+				known, _ := ResolveFlag(set, flag)
+				if _, _, answered := Foreign(flag); !answered && set.Lookup(known) == nil && flag != "config" {
+					t.Errorf("nothing is known about the flag %s", name)
+				}
+			} else if !answered && !slices.ContainsFunc(Settings, func(s *Setting) bool { return s.Name == name }) {
+				t.Errorf("nothing is known about the setting %s", name)
+			}
+		}
+	}
+	_, err = try{hcl: minimal + "reuse_port = true"}.load(t)
 	if err == nil || !strings.Contains(err.Error(), "supervisor holds the sockets") {
 		t.Errorf("reuse_port: %v", err)
 	}

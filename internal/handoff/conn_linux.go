@@ -76,8 +76,16 @@ func (c *Conn) SetSendDeadline(t time.Time) error { return c.file.SetWriteDeadli
 // SetReceiveDeadline bounds the wait of Receive.
 func (c *Conn) SetReceiveDeadline(t time.Time) error { return c.file.SetReadDeadline(t) }
 
+// Bounds of the wait while the kernel refuses descriptors (ETOOMANYREFS): without
+// privileges, as many may be under way as RLIMIT_NOFILE says, of all of a user's
+// processes together. Whoever receives them makes room.
+const (
+	fullWait  = 5 * time.Millisecond
+	fullWaits = 200
+)
+
 // Send sends m and duplicates of fds, which stay the caller's. It waits for room
-// in the socket. An error that wraps [ErrPacket] means that this message can
+// in the socket, and for a while for descriptors under way to arrive. An error that wraps [ErrPacket] means that this message can
 // never be sent; EPIPE and ECONNRESET mean that the other side died.
 func (c *Conn) Send(m Message, fds ...int) error {
 	p, err := json.Marshal(m)
@@ -91,6 +99,19 @@ func (c *Conn) Send(m Message, fds ...int) error {
 	if len(fds) > 0 {
 		rights = unix.UnixRights(fds...)
 	}
+	err = c.send(p, rights)
+	for i := 0; i < fullWaits && errors.Is(err, unix.ETOOMANYREFS); i++ {
+		time.Sleep(fullWait)
+		err = c.send(p, rights)
+	}
+	if err != nil {
+		return fmt.Errorf("handoff: send %s: %w", m.Kind, err)
+	}
+	return nil
+}
+
+// send sends one packet, waiting for room in the socket.
+func (c *Conn) send(p, rights []byte) (err error) {
 	werr := c.raw.Write(func(fd uintptr) bool {
 		for {
 			err = unix.Sendmsg(int(fd), p, rights, nil, unix.MSG_NOSIGNAL)
@@ -99,10 +120,7 @@ func (c *Conn) Send(m Message, fds ...int) error {
 			}
 		}
 	})
-	if err = errors.Join(closed(werr), err); err != nil {
-		return fmt.Errorf("handoff: send %s: %w", m.Kind, err)
-	}
-	return nil
+	return errors.Join(closed(werr), err)
 }
 
 // SendFiles sends names in as many Watch messages as they need.
