@@ -3,6 +3,7 @@ engine is off and appd's signal handlers are gone."""
 import os
 import signal
 import sys
+import threading
 
 STRAY = ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGINT")
 handlers = {}  # of appd's, by signal
@@ -10,21 +11,9 @@ handlers = {}  # of appd's, by signal
 
 def handle(name, handler):
     """Installs a handler that children do not keep."""
-    number, owner = getattr(signal, name), os.getpid()
-
-    def handle_here(number, frame):
-        if os.getpid() == owner:
-            handler()
-        else:  # a child so young that begin has not run
-            restore(number)
-            os.kill(os.getpid(), number)
-
-    handlers[number] = handle_here
-    signal.signal(number, handle_here)
-
-
-def restore(number):
-    signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    number = getattr(signal, name)
+    handlers[number] = lambda number, frame: handler()
+    signal.signal(number, handlers[number])
 
 
 def ignore_stray():
@@ -35,16 +24,25 @@ def ignore_stray():
 
 
 def watch(engine):
-    """Prepares every child that will be forked."""
-    os.register_at_fork(after_in_child=lambda: begin(engine))
+    """Prepares every child that will be forked: Process.terminate() and a terminal's
+    Ctrl-C work there. Signals wait meanwhile, because Python forgets those that
+    arrive before the child is its own."""
+    held = threading.local()
 
+    def before():
+        held.mask = signal.pthread_sigmask(signal.SIG_BLOCK, handlers)
 
-def begin(engine):
-    """Runs in the child: Process.terminate() and a terminal's Ctrl-C work there."""
-    engine.after_fork()
-    for number, handler in handlers.items():
-        if signal.getsignal(number) is handler:
-            restore(number)
+    def in_parent():
+        signal.pthread_sigmask(signal.SIG_SETMASK, held.mask)
+
+    def in_child():
+        engine.after_fork()
+        for number, handler in handlers.items():
+            if signal.getsignal(number) is handler:
+                signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        in_parent()
+
+    os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
 
 
 def end(kind, error, trace):

@@ -10,8 +10,6 @@ import signal
 import sys
 import warnings
 
-from appd_worker import forked
-
 
 def serve_forks(channel, info):
     """Forks workers until the generation ends. Returns None in the preload process,
@@ -90,7 +88,6 @@ def become_worker(message, descriptors):
         name, _, value = pair.partition("=")
         os.environ[name] = value
     forget_children()
-    forked.ignore_stray()
     return json.dumps(handed)
 
 
