@@ -16,7 +16,7 @@ var limitSettings = []Setting{
 		Doc:   "How long an idle connection is kept for the front. Longer than nginx keeps it, so that nginx closes first.",
 		field: on(func(c *Config) any { return &c.Worker.KeepAlive })},
 	{Name: "worker_connections", Block: Top, Form: Int, Flags: []string{"worker-connections"}, Inside: true, Min: 1,
-		Doc:   "Connections that one worker holds open.",
+		Doc:   "Connections that one worker holds open. Others wait; with as many requests in flight they get 503 after a second.",
 		field: on(func(c *Config) any { return &c.Worker.Connections })},
 	{Name: "limit_request_line", Block: Top, Form: Size, Flags: []string{"limit-request-line"}, Inside: true, Max: 8190,
 		Doc:   "HTTP: longest request line in bytes; longer ones are answered 414. 0 means up to 1 MiB for the whole head.",

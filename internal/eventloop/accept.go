@@ -19,7 +19,7 @@ import (
 // complete. The connection is not in epoll yet: one that is answered at once never
 // will be. It returns nil and the reason when there is none.
 func (ls *listener) take() (*conn, syscall.Errno) {
-	c, e := ls.enter()
+	c, e := ls.enter(nil)
 	if c != nil {
 		c.mu.Lock()
 		c.pull()
@@ -28,8 +28,9 @@ func (ls *listener) take() (*conn, syscall.Errno) {
 	return c, e
 }
 
-// enter accepts one connection and leaves what it sent unread.
-func (ls *listener) enter() (*conn, syscall.Errno) {
+// enter accepts one connection and leaves what it sent unread. The refusal, if any, is
+// what its requests get for an answer.
+func (ls *listener) enter(r *refusal) (*conn, syscall.Errno) {
 	l := ls.loop
 	fd, e := accept(ls.fd)
 	if e != 0 {
@@ -45,9 +46,7 @@ func (ls *listener) enter() (*conn, syscall.Errno) {
 		return nil, syscall.ECONNABORTED
 	}
 	c.begin(ls.Protocol)
-	if l.full.Load() {
-		c.refuse = overloaded
-	}
+	c.refuse = r
 	return c, 0
 }
 
@@ -89,36 +88,17 @@ func (l *Loop) acceptor(ls *listener) {
 			if woken {
 				l.board.Add(handoff.WokenUp, 1)
 			}
+			pause = ls.acceptSome(woken)
 			woken = true
-			pause = ls.acceptSome()
 			return pause > 0
 		})
 		if err == nil && !ls.paused.Load() {
 			ls.stepAside(pause)
 			continue
 		}
-		ls.lastTurn()
+		ls.takeOwed(owed)
 		if !ls.rest() {
 			return
-		}
-	}
-}
-
-// lastTurn takes what is there when accepting stops: a wake-up that nobody else gets
-// must not be lost. The bound keeps a stream of connections from going on for ever.
-func (ls *listener) lastTurn() {
-	for range 16 {
-		select {
-		case <-ls.loop.stop:
-			return
-		default:
-		}
-		c, e := ls.enter()
-		if e != 0 && e != syscall.ECONNABORTED {
-			return
-		}
-		if c != nil {
-			c.settleIn()
 		}
 	}
 }
@@ -160,15 +140,17 @@ func (l *Loop) rested() {
 	}
 }
 
-// acceptSome accepts until nothing waits (0) or the worker has to step aside.
-func (ls *listener) acceptSome() (pause time.Duration) {
+// acceptSome accepts until nothing waits (0) or the worker has to step aside. A full
+// worker that was woken for a connection, as no other was, takes that one all the same.
+func (ls *listener) acceptSome(woken bool) (pause time.Duration) {
 	for {
-		if d := ls.gate.closed(ls.loop); d > 0 {
-			return d
+		if ls.loop.full() && !(woken && ls.loop.config.Siblings > 0) {
+			return fullPause
 		}
 		c, e := ls.take()
 		switch e {
 		case 0:
+			woken = false
 		case syscall.EAGAIN:
 			ls.gate.empty()
 			return 0
@@ -186,16 +168,34 @@ func (ls *listener) acceptSome() (pause time.Duration) {
 	}
 }
 
-// stepAside leaves the listener to other workers for a while. The seat is touched
-// under Control, which keeps the descriptor from being closed, and its number from
-// being used again, meanwhile.
+// stepAside leaves the listener to other workers for a while, and as long as there is
+// no room. The seat is touched under Control, which keeps the descriptor from being
+// closed, and its number from being used again, meanwhile.
 func (ls *listener) stepAside(d time.Duration) {
 	ls.raw.Control(func(uintptr) { ls.seat.leave() })
-	timer := time.NewTimer(d)
-	select {
-	case <-timer.C:
-	case <-ls.loop.stop:
-		timer.Stop()
+	if ls.loop.full() && ls.loop.config.Siblings > 0 {
+		ls.takeOwed(1) // a thread of Go's may have been woken meanwhile
+	}
+	for ls.pauseFor(d) && ls.closed() {
+		d = fullPause
 	}
 	ls.raw.Control(func(uintptr) { ls.seat.take() })
+}
+
+// pauseFor waits, in a full worker not longer than until there is room. It says
+// whether the listener is still to be accepted from.
+func (ls *listener) pauseFor(d time.Duration) bool {
+	room := ls.room
+	if !ls.loop.full() {
+		room = nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-room:
+	case <-ls.loop.stop:
+		return false
+	}
+	return !ls.paused.Load()
 }

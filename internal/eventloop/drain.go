@@ -27,7 +27,7 @@ type DrainOptions struct {
 // Drain stops accepting, ends kept connections, and waits until nothing is in
 // flight or ctx ends. It may be called again with a shorter ctx.
 func (l *Loop) Drain(ctx context.Context, o DrainOptions) error {
-	l.AcceptOff()
+	l.StandAside()
 	if l.beginDrain(o) {
 		l.rested()
 		if o.Queue {
@@ -91,28 +91,11 @@ func (l *Loop) emptyQueues() {
 	}
 }
 
-// owed bounds the wake-ups that a process may have got and not used when it stops
-// accepting: one for each thread that looks at the listener.
-const owed = 8
-
-// takeOwed accepts what this process may have been woken for just before its
-// listeners left epoll. The kernel wakes one process for a connection; if that one
-// leaves without it, the connection waits until the next one comes.
-func (l *Loop) takeOwed() {
-	for _, ls := range l.listeners {
-		for range owed {
-			if !ls.takeWaiting() {
-				break
-			}
-		}
-	}
-}
-
 // takeWaiting accepts one connection and reports whether there may be more.
 func (ls *listener) takeWaiting() bool {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	c, e := ls.enter()
+	c, e := ls.enter(nil)
 	if c != nil {
 		c.settleIn()
 		return true

@@ -142,7 +142,7 @@ func (c *conn) decline(x *Exchange) {
 		Status:        r.status,
 		ContentLength: int64(len(r.text)),
 		Fields:        append([]cgi.Var{{Name: "Content-Type", Value: "text/plain; charset=utf-8"}}, r.fields...),
-		Close:         true,
+		Close:         r != overloaded || c.proto != cgi.FastCGI, // which has no word for it
 		Front:         c.lis.Front,
 	}
 	body := []byte(r.text)

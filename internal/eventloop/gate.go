@@ -17,15 +17,13 @@ const (
 	easy       = 2                      // load that counts for nothing
 	longest    = 5 * time.Millisecond
 	burstEnd   = 50 * time.Millisecond // without a new connection
-	fullPause  = 20 * time.Millisecond
-	fullLimit  = time.Second // after which an overloaded worker answers 503
 	brokenMin  = 5 * time.Millisecond
 	brokenMax  = time.Second
 	brokenNote = time.Minute
 )
 
-// gate spreads connections among workers, holds the limit of connections, and
-// backs off when descriptors run out. Whoever accepts uses it, but for left.
+// gate spreads connections among workers, and backs off when descriptors run out.
+// Whoever accepts uses it, but for left.
 //
 // After a worker has taken a connection that it holds, it stands aside in
 // proportion to its load, so that one with less to do takes the next. If nobody
@@ -33,15 +31,14 @@ const (
 // absence, everybody is busy and standing aside helps nobody: from then on the
 // worker takes one more each time before it stands aside, and for a shorter time.
 type gate struct {
-	epoch     atomic.Int32 // of the present burst
-	burst     atomic.Int32 // connections of it that are open
-	last      int64        // when the last one came
-	starved   int          // how many more than one to take before standing aside
-	since     int64        // since when a connection was there at every return
-	taken     int          // since the worker stood aside
-	fullSince int64
-	pause     time.Duration // back-off after errors
-	noted     int64
+	epoch   atomic.Int32  // of the present burst
+	burst   atomic.Int32  // connections of it that are open
+	last    int64         // when the last one came
+	starved int           // how many more than one to take before standing aside
+	since   int64         // since when a connection was there at every return
+	taken   int           // since the worker stood aside
+	pause   time.Duration // back-off after errors
+	noted   int64
 }
 
 // entered and left count the connections of a burst.
@@ -86,28 +83,6 @@ func (g *gate) accepted(l *Loop) time.Duration {
 
 // empty is called when no connection waits.
 func (g *gate) empty() { g.starved, g.taken, g.since = 0, 0, 0 }
-
-// closed says for how long not to accept because all connections are in use.
-// Others may have room; when they have not either, the front gets 503 at once
-// instead of an error of connect.
-func (g *gate) closed(l *Loop) time.Duration {
-	open := l.conns.size()
-	if open < l.maxConns {
-		g.fullSince = 0
-		l.full.Store(false)
-		return 0
-	}
-	now := handoff.Now()
-	if g.fullSince == 0 {
-		g.fullSince = now
-		l.logf("all %d connections (worker_connections) are in use", l.maxConns)
-	}
-	if now-g.fullSince < int64(fullLimit) || open >= l.maxConns+l.maxConns/8+8 {
-		return fullPause
-	}
-	l.full.Store(true)
-	return 0
-}
 
 // broken is called when accept fails for want of descriptors or memory.
 func (g *gate) broken(ls *listener, e syscall.Errno) time.Duration {

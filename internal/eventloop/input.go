@@ -187,7 +187,7 @@ func (s *sink) Head(id uint16, h *cgi.Head) {
 	c.fresh = append(c.fresh, x)
 	if limit := c.loop.config.Settings.LimitBody; limit > 0 && h.ContentLength > limit {
 		x.refuse = tooLarge
-	} else if c.refuse != nil {
+	} else if c.refuse != overloaded || c.loop.busy() {
 		x.refuse = c.refuse
 	}
 }

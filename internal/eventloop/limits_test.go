@@ -118,32 +118,6 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// At the limit of connections nobody is accepted; when that lasts, the front gets
-// a 503 in full.
-func TestWorkerConnections(t *testing.T) {
-	hold := make(chan bool)
-	r := start(t, cgi.HTTP, func(c *Config) { c.Settings.Connections = 2 }, func(x *Exchange) {
-		<-hold
-		echo(x)
-	})
-	ask := func() *bufio.Reader {
-		c := r.dial(t)
-		io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-		return bufio.NewReader(c)
-	}
-	first, second, third := ask(), ask(), ask()
-	res, err := http.ReadResponse(third, nil)
-	if err != nil || res.StatusCode != 503 || res.Header.Get("Retry-After") == "" {
-		t.Errorf("third: %v, %v", res, err)
-	}
-	close(hold)
-	for _, in := range []*bufio.Reader{first, second} {
-		if res, err := http.ReadResponse(in, nil); err != nil || res.StatusCode != 200 {
-			t.Errorf("%v, %v", res, err)
-		}
-	}
-}
-
 func TestAllowPeers(t *testing.T) {
 	r := startOn(t, Listener{Protocol: cgi.HTTP, AllowUIDs: []uint32{uint32(os.Getuid()) + 1}}, nil, echo)
 	c := r.dial(t)

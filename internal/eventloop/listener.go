@@ -30,7 +30,8 @@ type listener struct {
 	codecs codecs
 	gate   gate
 
-	mu sync.Mutex // held by whoever accepts
+	mu    sync.Mutex // held by whoever accepts
+	waits int64      // since when a connection waits for a place
 
 	// foreign threads: in the loop's own epoll
 	attached bool
@@ -41,6 +42,7 @@ type listener struct {
 	raw    syscall.RawConn
 	seat   seat
 	on     chan struct{}
+	room   chan struct{} // told when one of all places becomes free
 }
 
 // Listen adds a listener, before Start, and returns its index, by which exchanges
@@ -68,7 +70,7 @@ func (l *Loop) Listen(cfg Listener) (index int, err error) {
 	}
 	l.life.Lock()
 	defer l.life.Unlock()
-	ls := &listener{Listener: cfg, loop: l, index: len(l.listeners), key: int32(fd), fd: fd, unix: domain == unix.AF_UNIX}
+	ls := &listener{Listener: cfg, loop: l, index: len(l.listeners), key: int32(fd), fd: fd, unix: domain == unix.AF_UNIX, room: make(chan struct{}, 1)}
 	ls.codecs.limits = l.limits()
 	ls.codecs.http = http1.Config{Limits: ls.codecs.limits, Proxy: cfg.ProxyProtocol, Trust: cfg.Trust}
 	l.listeners = append(l.listeners, ls)
@@ -109,10 +111,7 @@ func (ls *listener) startAccepting() {
 	if !ls.loop.closed {
 		ls.paused.Store(false)
 	}
-	select {
-	case ls.on <- struct{}{}:
-	default:
-	}
+	wake(ls.on)
 }
 
 // welcome says whether the peer of a new connection may connect, and finds out

@@ -42,11 +42,12 @@ type Loop struct {
 	clock atomic.Int64 // coarse: moved by the sweep
 
 	inFlight atomic.Int64
-	full     atomic.Bool // worker_connections is reached
 	draining atomic.Bool
 	passing  atomic.Bool
 	drainAt  int64        // written before draining
 	leaving  atomic.Int64 // what a drain has yet to do: queues to empty, connections to pass
+
+	fullNoted atomic.Int64 // when the log was told that all places are taken
 
 	life    sync.Mutex // guards what follows
 	started bool
@@ -55,6 +56,7 @@ type Loop struct {
 	drained chan struct{} // closed when a drain has finished
 	stop    chan struct{} // closed by Close
 	faster  chan time.Duration
+	room    chan struct{} // foreign: told when one of all places becomes free
 	ending  sync.Once
 	wait    sync.WaitGroup
 }
@@ -74,6 +76,7 @@ func New(config Config) (*Loop, error) {
 		drained:  make(chan struct{}),
 		stop:     make(chan struct{}),
 		faster:   make(chan time.Duration, 1),
+		room:     make(chan struct{}, 1),
 	}
 	if l.maxConns <= 0 {
 		l.maxConns = 1 << 30
@@ -142,21 +145,32 @@ func (l *Loop) open(ls *listener) error {
 }
 
 // AcceptOff stops accepting until AcceptOn: connections stay in the accept queue,
-// where other workers take them. Pausing workers and the mover use it.
+// where other workers take them. What this process may have been woken for just
+// before it still takes.
 func (l *Loop) AcceptOff() {
-	l.life.Lock()
-	defer l.life.Unlock()
-	l.acceptOff()
+	if l.StandAside() && l.config.Serve == nil {
+		l.takeOwed()
+	}
 }
 
-func (l *Loop) acceptOff() {
+// StandAside is AcceptOff for a moment at which no foreign thread waits for events:
+// then none was woken for a connection, and what has come is for other workers. It
+// reports whether this loop was accepting before.
+func (l *Loop) StandAside() bool {
+	l.life.Lock()
+	defer l.life.Unlock()
+	return l.acceptOff()
+}
+
+func (l *Loop) acceptOff() bool {
 	if l.off {
-		return
+		return false
 	}
 	l.off = true
 	for _, ls := range l.listeners {
 		ls.stopAccepting()
 	}
+	return true
 }
 
 // AcceptOn begins to accept again, unless a drain has begun.

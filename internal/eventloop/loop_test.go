@@ -5,6 +5,7 @@ package eventloop
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -22,6 +23,10 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test waits for what must come: long enough for a machine
+// that is slow and busy.
+const patience = time.Minute
 
 // rig is a loop with one Unix listener.
 type rig struct {
@@ -41,13 +46,9 @@ func startOn(t *testing.T, ls Listener, change func(*Config), serve func(*Exchan
 	t.Helper()
 	before := descriptors(t)
 	t.Cleanup(func() {
-		for range 200 { // another loop of the test may have to see a hang-up first
-			if t.Failed() || descriptors(t) <= before {
-				return
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-		t.Errorf("%d descriptors are open, %d were before", descriptors(t), before)
+		until(t, fmt.Sprintf("the %d descriptors that were open before", before), func() bool {
+			return t.Failed() || descriptors(t) <= before // another loop of the test may have to see a hang-up first
+		})
 	})
 	path := filepath.Join(t.TempDir(), "s")
 	ln, err := net.Listen("unix", path)
@@ -93,14 +94,14 @@ func (r *rig) dial(t *testing.T) *net.UnixConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	return c.(*net.UnixConn)
 }
 
 func (r *rig) client() *http.Client {
 	return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", r.path)
-	}}, Timeout: 20 * time.Second}
+	}}, Timeout: patience}
 }
 
 // echo answers with the body of the request.
@@ -126,6 +127,16 @@ func TestKeptConnection(t *testing.T) {
 		got, err := io.ReadAll(res.Body)
 		if err != nil || string(got) != body {
 			t.Errorf("got %d bytes, %v; want %d", len(got), err, len(body))
+		}
+	}
+}
+
+// until waits for a condition.
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
 		}
 	}
 }

@@ -161,10 +161,10 @@ func (l *Loop) Next() *Exchange {
 // Queued is the number of exchanges that Next would return.
 func (l *Loop) Queued() int { return l.ready.size() }
 
-// Move is a turn that starts nothing and accepts nothing, for the moments when all
-// threads are inside the application: it registers connections that were not yet
-// (so that hang-ups are seen), moves bytes, answers management records and queues
-// requests that become complete. It waits up to milliseconds for events.
+// Move is a turn that starts nothing, for the moments when all threads are inside
+// the application: it registers connections that were not yet (so that hang-ups are
+// seen), moves bytes, answers management records and queues requests that become
+// complete. It waits up to milliseconds for events.
 //
 // A request that arrives on an idle kept connection is not read: the connection is
 // offered to Config.PassIdle, because another worker may have a free thread.
@@ -179,11 +179,24 @@ func (l *Loop) Move(milliseconds int) {
 		return
 	}
 	for i := range n {
-		if ev := &events[i]; ev.Pad != listenerPad {
-			if c := l.conns.find(ev); c != nil && !c.offer(ev.Events) {
-				c.event(ev.Events)
-			}
+		ev := &events[i]
+		if ev.Pad == listenerPad {
+			l.oweOne(ev.Fd)
+		} else if c := l.conns.find(ev); c != nil && !c.offer(ev.Events) {
+			c.event(ev.Events)
 		}
+	}
+}
+
+// oweOne takes a connection for which this process was woken although no thread is
+// free. What it asks for can still be passed on.
+func (l *Loop) oweOne(key int32) {
+	for _, ls := range l.listeners {
+		ls.mu.Lock()
+		if ls.key == key && ls.fd >= 0 && l.config.Siblings > 0 && !l.draining.Load() {
+			ls.takeOwed(1)
+		}
+		ls.mu.Unlock()
 	}
 }
 
@@ -195,7 +208,7 @@ func (c *conn) offer(ev uint32) bool {
 		return false
 	}
 	c.mu.Lock()
-	if c.closed || c.codec == nil || !c.idle() || c.proxied() {
+	if c.closed || !c.idle() || c.proxied() {
 		c.unlock()
 		return false
 	}
@@ -230,9 +243,11 @@ func (ls *listener) acceptOne() {
 		default:
 		}
 	}
-	if ls.gate.closed(l) > 0 {
+	if l.full() {
 		ls.put(unix.EPOLL_CTL_DEL) // the sweep looks again
-		return
+		if l.config.Siblings == 0 {
+			return
+		}
 	}
 	c, e := ls.take()
 	switch e {
@@ -249,6 +264,12 @@ func (ls *listener) acceptOne() {
 			c.wait()
 		}
 		c.unlock()
+		if l.full() && ls.attached {
+			ls.put(unix.EPOLL_CTL_DEL) // the next one is to wake another worker
+			if l.config.Siblings > 0 && l.config.Settings.Threads > 1 {
+				ls.takeOwed(1)
+			}
+		}
 	case syscall.EAGAIN, syscall.EINTR, syscall.ECONNABORTED:
 	default:
 		ls.gate.broken(ls, e)
@@ -266,18 +287,22 @@ func (ls *listener) comeBack() {
 	}
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	p := []unix.PollFd{{Fd: int32(ls.fd), Events: unix.POLLIN}}
-	if n, _ := unix.Poll(p, 0); n == 0 {
+	if !readable(ls.fd) {
 		ls.gate.empty()
 	}
-	ls.put(unix.EPOLL_CTL_ADD)
+	if !l.full() { // else the sweep does it
+		ls.put(unix.EPOLL_CTL_ADD)
+	}
 }
 
-// attach and detach put the listener into the loop's epoll and take it out.
+// attach and detach put the listener into the loop's epoll and take it out. In a full
+// worker the sweep does the first, when there is room.
 func (ls *listener) attach() {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	ls.put(unix.EPOLL_CTL_ADD)
+	if !ls.loop.full() {
+		ls.put(unix.EPOLL_CTL_ADD)
+	}
 }
 
 func (ls *listener) detach() {

@@ -64,6 +64,8 @@ func (l *Loop) sweeper() {
 				every = d
 				ticker.Reset(every)
 			}
+		case <-l.room:
+			l.reattach()
 		case <-ticker.C:
 			now := handoff.Now()
 			l.clock.Store(now)
@@ -96,7 +98,7 @@ func (l *Loop) reattach() {
 	}
 	for _, ls := range l.listeners {
 		ls.mu.Lock()
-		if !ls.attached && ls.gate.closed(l) == 0 {
+		if !ls.attached && ls.fd >= 0 && !ls.closed() {
 			ls.put(unix.EPOLL_CTL_ADD)
 		}
 		ls.mu.Unlock()

@@ -7,6 +7,7 @@ package eventloop
 import (
 	"math"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -17,8 +18,8 @@ import (
 type table struct {
 	mu    sync.Mutex
 	conns []*conn // by descriptor
-	open  int
 	gen   int32
+	open  atomic.Int32 // how many there are
 }
 
 func (t *table) add(c *conn) {
@@ -27,7 +28,7 @@ func (t *table) add(c *conn) {
 		t.conns = append(t.conns, make([]*conn, max(len(t.conns), 64))...)
 	}
 	t.conns[c.fd] = c
-	t.open++
+	t.open.Add(1)
 	t.gen = (t.gen + 1) & math.MaxInt32 // never listenerPad
 	c.gen = t.gen
 	t.mu.Unlock()
@@ -39,9 +40,9 @@ func (t *table) remove(c *conn) int {
 	defer t.mu.Unlock()
 	if t.conns[c.fd] == c {
 		t.conns[c.fd] = nil
-		t.open--
+		t.open.Add(-1)
 	}
-	return t.open
+	return t.size()
 }
 
 // find returns the connection that an event is for, nil if it is closed: the
@@ -70,11 +71,7 @@ func (t *table) all(into []*conn) []*conn {
 	return into
 }
 
-func (t *table) size() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.open
-}
+func (t *table) size() int { return int(t.open.Load()) }
 
 // admit makes a connection of a new descriptor.
 func (l *Loop) admit(ls *listener, fd int) *conn {
@@ -93,6 +90,9 @@ func (l *Loop) forget(c *conn) {
 	left := l.conns.remove(c)
 	c.lis.gate.left(c)
 	l.board.Adjust(handoff.Open, -1)
+	if left == l.maxConns-1 {
+		l.hasRoom()
+	}
 	if left == 0 && l.draining.Load() {
 		l.checkDrained()
 	}

@@ -44,6 +44,7 @@ func (x *Exchange) Answer(h *cgi.AnswerHead, body []byte, last bool) (pending in
 	}
 	if h != nil {
 		h.Front = c.lis.Front
+		h.Close = h.Close || c.proto == cgi.HTTP && c.loop.crowded()
 		x.answer = h
 	}
 	x.sent += int64(len(body))
