@@ -46,9 +46,8 @@ func (w *worker) order(m handoff.Message, fds []int) {
 		w.python("worker_int", -1, 0)
 		w.leave(eventloop.DrainOptions{}, time.Duration(m.Grace))
 	case m.Kind == handoff.Pause:
-		w.paused.Store(true)
 		w.board.SetState(handoff.Pausing)
-		w.loop.AcceptOff()
+		w.pause()
 	case m.Kind == handoff.Reload && w.hub != nil:
 		if err := w.hub.Tell(m.Text); err != nil {
 			w.log.Printf("%v", err)

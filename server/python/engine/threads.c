@@ -55,31 +55,45 @@ static void enter(void) {
 		poke(park_fd);
 }
 
-static void leave(void) {
-	atomic_fetch_sub(&busy, 1);
-	if (!atomic_load(&accepting_stopped))
-		return;
-	pthread_mutex_lock(&accept_lock);
-	if (accepting_stopped) {
-		accepting_stopped = false;
-		appd_accept(1);
-	}
-	pthread_mutex_unlock(&accept_lock);
-}
+static void leave(void) { atomic_fetch_sub(&busy, 1); }
 
 /* all_busy: nobody but the mover could take a request. */
 static bool all_busy(void) { return atomic_load(&busy) >= thread_count; }
 
-static void move(void) {
-	slow = SLOW_TURNS;
+/* stop_accepting leaves new connections to other workers, and accept_again is what a
+ * thread calls before it waits. The mover says that it stops before it looks for the
+ * last time whether all are busy, and a thread counts as idle before it looks whether
+ * the mover has stopped: one of the two sees the other, so that a worker that waits
+ * accepts. */
+static void stop_accepting(void) {
+	if (accepting_stopped)
+		return;
 	pthread_mutex_lock(&accept_lock);
-	if (all_busy() && !accepting_stopped) {
-		accepting_stopped = true;
+	accepting_stopped = true;
+	if (all_busy())
 		appd_accept(0);
+	else
+		accepting_stopped = false;
+	pthread_mutex_unlock(&accept_lock);
+}
+
+static void accept_again(void) {
+	if (!atomic_load(&accepting_stopped))
+		return;
+	pthread_mutex_lock(&accept_lock);
+	if (accepting_stopped) {
+		appd_accept(1);
+		accepting_stopped = false;
 	}
 	pthread_mutex_unlock(&accept_lock);
-	while (all_busy() && !leaving)
+}
+
+static void move(void) {
+	slow = SLOW_TURNS;
+	while (all_busy() && !leaving) {
+		stop_accepting(); /* again, if a thread waited for a moment */
 		appd_move(TICK_NS / 1000000);
+	}
 	if (appd_load(&appd_queue) > 0)
 		poke(wake_fd);
 }
@@ -178,6 +192,7 @@ PyObject *threads_run(PyObject *self, PyObject *unused) {
 		/* What is harvested is this thread's. Other threads, and where requests take
 		 * long other workers, get what is left in epoll. */
 		int max = thread_count == 1 && (slow == 0 || slow-- == 0) ? BATCH : 1;
+		accept_again();
 		if ((n = wait_events(e, max, &ts)) < 0)
 			break;
 		int have = appd_turn(&x->request, e, n);

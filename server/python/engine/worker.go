@@ -46,8 +46,10 @@ type worker struct {
 	vars     sync.Pool // *[]cgi.Var
 
 	started atomic.Bool // the application is loaded
-	paused  atomic.Bool // the supervisor said not to accept
 	leaving sync.Once
+
+	accepting sync.Mutex // guards paused, and that the loop does as it says
+	paused    bool       // the supervisor said not to accept
 }
 
 // begin takes over what text hands down. Nothing is accepted yet.
@@ -149,13 +151,24 @@ func (w *worker) develop(config *eventloop.Config) {
 	}
 }
 
-// accept is what the mover asks for; a pause of the supervisor's stands above it.
+// accept is what the mover asks for while all threads are inside the application; a
+// pause of the supervisor's stands above it.
 func (w *worker) accept(on bool) {
-	if on && !w.paused.Load() {
+	w.accepting.Lock()
+	defer w.accepting.Unlock()
+	if on && !w.paused {
 		w.loop.AcceptOn()
 	} else {
-		w.loop.AcceptOff()
+		w.loop.StandAside()
 	}
+}
+
+// pause stops accepting for good.
+func (w *worker) pause() {
+	w.accepting.Lock()
+	defer w.accepting.Unlock()
+	w.paused = true
+	w.loop.AcceptOff()
 }
 
 // ready begins to accept and says so, with the source files that were loaded.
