@@ -216,10 +216,7 @@ func TestReloadUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	reload := func() error {
-		bin, _ := appd()
-		cmd := exec.Command(bin, "reload", "-c", s.dir+"/appd.hcl")
-		cmd.Env = s.appd.Env
-		out, err := cmd.CombinedOutput()
+		out, err := s.try("reload")
 		t.Logf("%s", out)
 		return err
 	}
@@ -304,10 +301,11 @@ func TestRecycleUnderLoad(t *testing.T) {
 	end()
 }
 
-// TestStopServesTheQueue stops two one-thread workers while slow requests wait in the
+// TestStopServesTheQueue stops two one-thread workers while requests wait in the
 // accept queue.
 func TestStopServesTheQueue(t *testing.T) {
 	s := open(t, "testdata", "app {\n wsgi = \"suite:application\"\n python = \""+interpreter+"\"\n}\nworkers = 2\n", "")
+	gate := filepath.Join(t.TempDir(), "gate")
 	var wait sync.WaitGroup
 	for range 12 {
 		wait.Go(func() {
@@ -317,36 +315,33 @@ func TestStopServesTheQueue(t *testing.T) {
 				return
 			}
 			defer c.Close()
-			c.SetDeadline(time.Now().Add(30 * time.Second))
-			io.WriteString(c, "GET /sleep?0.2 HTTP/1.0\r\n\r\n")
+			c.SetDeadline(time.Now().Add(60 * time.Second))
+			fmt.Fprintf(c, "GET /hold?%s HTTP/1.0\r\n\r\n", gate)
 			if b, err := io.ReadAll(c); !strings.Contains(string(b), " 200 ") {
 				t.Errorf("%q, %v", b, err)
 			}
 		})
 	}
-	for deadline := time.Now().Add(20 * time.Second); queued(t, s) < 4; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); queued(t, s) < 4; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("nothing waits in the accept queue")
+			t.Error("nothing waits in the accept queue")
+			break
 		}
 	}
 	s.appd.Process.Signal(syscall.SIGTERM)
+	s.logged("stopping")
+	touch(t, gate)
 	wait.Wait()
 }
 
 // queued is how many connections wait to be accepted.
 func queued(t *testing.T, s *site) int {
 	t.Helper()
-	bin, _ := appd()
-	cmd := exec.Command(bin, "status", "--json", "-c", s.dir+"/appd.hcl")
-	cmd.Env = s.appd.Env
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := s.verb("status", "--json")
 	var status struct {
 		Listeners []struct{ Queue int }
 	}
-	if err := json.Unmarshal(out, &status); err != nil || len(status.Listeners) == 0 {
+	if err := json.Unmarshal([]byte(out), &status); err != nil || len(status.Listeners) == 0 {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return status.Listeners[0].Queue
@@ -378,22 +373,62 @@ func TestKeptConnectionsMoveToFreeWorkers(t *testing.T) {
 			rounds = 1
 		}
 		for range rounds {
+			gate := filepath.Join(t.TempDir(), "gate")
 			ended := make(chan struct{})
 			go func() {
-				ask(p, "/sleep?3")
+				ask(p, "/hold?"+gate)
 				close(ended)
 			}()
-			time.Sleep(50 * time.Millisecond) // it is in the application by now; if not, the test is only weaker
+			s.inFlight("/hold?" + gate)
 			for range 20 {
 				wait.Go(func() { ask(p, "/generator") })
 			}
-			wait.Wait()
-			select {
-			case <-ended:
-				t.Errorf("%s: quick requests waited for a slow one", p)
-			default:
-			}
+			wait.Wait() // or they would wait for the gate, and fail
+			touch(t, gate)
 			<-ended
 		}
 	}
+}
+
+// inFlight waits until a request is inside the application.
+func (s *site) inFlight(target string) {
+	s.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(s.verb("status", "--json"), target); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("%s is not in flight", target)
+		}
+	}
+}
+
+// logged waits until appd's log holds text.
+func (s *site) logged(text string) {
+	s.t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); !strings.Contains(s.log.String(), text); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("not in the log of appd: %q", text)
+		}
+	}
+}
+
+// verb runs a verb of appd's on the site and returns what it prints.
+func (s *site) verb(words ...string) string {
+	s.t.Helper()
+	out, err := s.try(words...)
+	if err != nil {
+		s.t.Fatalf("appd %v: %v\n%s", words, err, out)
+	}
+	return out
+}
+
+// try is verb for what may fail.
+func (s *site) try(words ...string) (string, error) {
+	s.t.Helper()
+	bin, err := appd()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	cmd := exec.Command(bin, append(words, "-c", s.dir+"/appd.hcl")...)
+	cmd.Env = s.appd.Env
+	out, err := cmd.CombinedOutput()
+	return string(out), err
 }

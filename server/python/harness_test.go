@@ -101,7 +101,6 @@ type options struct {
 	settings map[string]any
 	change   func(*handoff.Handoff)
 	env      []string
-	hook     func(fds []int)
 }
 
 // launch starts a worker without waiting for it.
@@ -308,6 +307,14 @@ func (w *worker) printed(text string, n int) {
 			w.t.Fatalf("not printed %d times: %q", n, text)
 		}
 		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// touch makes the file that a request waits for.
+func touch(t *testing.T, path string) {
+	t.Helper()
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -148,7 +148,7 @@ func (w *worker) begin(path string) {
 func (w *worker) busy(n int) handoff.Snapshot {
 	w.t.Helper()
 	var s handoff.Snapshot
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		if err := w.view.Read(&s, handoff.Now()); err == nil && len(s.InFlight) == n {
 			return s
 		}
@@ -160,10 +160,11 @@ func (w *worker) busy(n int) handoff.Snapshot {
 
 func TestDrainFinishesRequests(t *testing.T) {
 	w := suite(t, options{settings: map[string]any{"threads": 3}})
+	gate := filepath.Join(t.TempDir(), "gate")
 	var wait sync.WaitGroup
 	for range 3 {
 		wait.Go(func() {
-			if status, body := w.get("/sleep?0.5"); status != 200 || !strings.HasPrefix(body, "slept") {
+			if status, body := w.get("/hold?" + gate); status != 200 || !strings.HasPrefix(body, "held") {
 				t.Errorf("%d %q", status, body)
 			}
 		})
@@ -173,6 +174,7 @@ func TestDrainFinishesRequests(t *testing.T) {
 	if m := w.await(handoff.Draining); m.Kind != handoff.Draining {
 		t.Errorf("%+v", m)
 	}
+	touch(t, gate)
 	wait.Wait()
 	if err := w.ended(); err != nil {
 		t.Errorf("%v", err)
@@ -260,9 +262,11 @@ func TestDescriptorsClosedByTheApplication(t *testing.T) {
 
 func TestScoreboard(t *testing.T) {
 	w := suite(t, options{settings: map[string]any{"threads": 2, "timeout": "20s"}})
-	w.begin("/sleep?2")
+	gate := filepath.Join(t.TempDir(), "gate")
+	w.begin("/hold?" + gate)
 	s := w.busy(1)
-	if f := s.InFlight[0]; f.Method != "GET" || f.Target != "/sleep?2" || f.Limit != 20*time.Second {
+	touch(t, gate)
+	if f := s.InFlight[0]; f.Method != "GET" || f.Target != "/hold?"+gate || f.Limit != 20*time.Second {
 		t.Errorf("%+v", f)
 	}
 	if status, body := w.get("/timeout?50"); status != 200 || body != "still here" {
@@ -402,13 +406,14 @@ func TestMover(t *testing.T) {
 func TestGevent(t *testing.T) {
 	w := launch(t, options{
 		files: map[string]string{"app.py": `
-import time, socket
+import os, time, socket
 from wsgiref.validate import validator
 def plain(environ, start_response):
     if environ["PATH_INFO"] == "/big":
         start_response("200 OK", [("Content-Type", "text/plain")])
         return (b"x" * 65536 for _ in range(400))
-    time.sleep(float(environ["QUERY_STRING"] or 0))
+    while environ["QUERY_STRING"] and not os.path.exists(environ["QUERY_STRING"]):
+        time.sleep(0.5)
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"slept"]
 application = validator(plain)
@@ -417,18 +422,18 @@ application = validator(plain)
 		change:   func(h *handoff.Handoff) { h.Python.WorkerClass = "gevent" },
 	})
 	w.await(handoff.Ready)
-	began := time.Now()
+	gate := filepath.Join(t.TempDir(), "gate")
 	var wait sync.WaitGroup
 	for range 1000 {
 		wait.Go(func() {
-			if status, body := w.get("/?3"); status != 200 || body != "slept" {
+			if status, body := w.get("/?" + gate); status != 200 || body != "slept" {
 				t.Errorf("%d %q", status, body)
 			}
 		})
 	}
 	w.busy(1000)
+	touch(t, gate)
 	wait.Wait()
-	t.Logf("1000 requests that wait three seconds took %v", time.Since(began))
 	slow := dial(t, w)
 	fmt.Fprint(slow, "GET /big HTTP/1.1\r\nHost: h\r\n\r\n")
 	w.busy(1)

@@ -46,11 +46,27 @@ def generator(environ, start_response):
             yield b""
 
 
-def slow_generator(environ, start_response):
+def wait_for(path):
+    """Returns when the test has made a file."""
+    for _ in range(1200):
+        if os.path.exists(path):
+            return
+        time.sleep(0.05)
+    raise TimeoutError(path)
+
+
+def lockstep(environ, start_response):
+    """Gives each item only when the test has seen the one before."""
     start_response("200 OK", [("Content-Type", "text/plain")])
     for i in range(3):
-        yield b"%f\n" % time.time()
-        time.sleep(0.3)
+        yield b"item %d\n" % i
+        wait_for("%s/%d" % (environ["QUERY_STRING"], i))
+
+
+def hold(environ, start_response):
+    """Answers when the file is there that the query names."""
+    wait_for(environ["QUERY_STRING"])
+    return reply(start_response, b"held %d" % os.getpid())
 
 
 def many(environ, start_response):
@@ -273,7 +289,7 @@ def descriptors(environ, start_response):
     return reply(start_response, names)
 
 
-KEPT = (environ, read, lines, generator, slow_generator, write, close, close_raise, close_count, endless, raising,
+KEPT = (environ, read, lines, generator, lockstep, hold, write, close, close_raise, close_count, endless, raising,
         exiting, error_page, late_error, no_content, not_modified, big, memory_file, sleep, timeout)
 BROKEN = (many, twice, nothing, headers, longer, shorter, none_of_it, text, file, spin, crash, forked, descriptors)
 paths = {f.__name__: validator(f) for f in KEPT}
