@@ -1,0 +1,138 @@
+// Reloads and recycling under load: no request fails.
+
+package python_test
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// Reloads, good and broken, under load: no request fails, and an import that takes
+// long stalls nobody.
+func TestReloadUnderLoad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("loads the machine for a while")
+	}
+	s := open(t, "../../examples/flask", flask, "")
+	l := s.load()
+	good, err := os.ReadFile(s.dir + "/app.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		l.each(5)
+		s.verb("reload")
+	}
+	s.write("app.py", "import flask\nraise RuntimeError('a broken deploy')\n")
+	if out, err := s.try("reload"); err == nil || !strings.Contains(out, "RuntimeError: a broken deploy") {
+		t.Errorf("a broken deploy: %v\n%s", err, out)
+	}
+	l.each(5)
+
+	s.write("app.py", "import os, time\nopen('importing', 'w')\nwhile not os.path.exists('go'): time.sleep(0.05)\n"+string(good))
+	reloaded := make(chan error)
+	go func() {
+		_, err := s.try("reload")
+		reloaded <- err
+	}()
+	s.made("importing")
+	for range 3 {
+		l.each(20)
+	}
+	touch(t, s.dir+"/go")
+	if err := <-reloaded; err != nil {
+		t.Errorf("reload: %v", err)
+	}
+	l.each(5)
+	l.end()
+}
+
+// TestRecycleUnderLoad replaces workers by the number of their requests.
+func TestRecycleUnderLoad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("loads the machine for a while")
+	}
+	s := open(t, "../../examples/flask", flask+"max_requests = 300\nmax_requests_jitter = 100\n", "")
+	l := s.load()
+	deadline := time.Now().Add(60 * time.Second)
+	for strings.Count(s.log.String(), `reason="max requests"`) < 6 {
+		if time.Now().After(deadline) {
+			t.Error("not six workers were recycled")
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	l.end()
+}
+
+// siteLoad is clients that ask a site over all protocols until end is called.
+type siteLoad struct {
+	t       *testing.T
+	stop    chan struct{}
+	over    sync.WaitGroup
+	clients []*atomic.Int64 // answers of each
+}
+
+func (s *site) load() *siteLoad {
+	l := &siteLoad{t: s.t, stop: make(chan struct{})}
+	for i := range 2 * len(protocols) {
+		answers, c := new(atomic.Int64), s.client(protocols[i/2])
+		l.clients = append(l.clients, answers)
+		l.over.Go(func() { l.ask(c, protocols[i/2], answers) })
+	}
+	return l
+}
+
+// ask sends requests one after another; the first that is not answered with 200
+// fails the test and ends the client.
+func (l *siteLoad) ask(c *http.Client, protocol string, answers *atomic.Int64) {
+	for {
+		for _, q := range []*http.Request{request("GET", "/", nil), request("PUT", "/upload", strings.NewReader("small"))} {
+			select {
+			case <-l.stop:
+				return
+			default:
+			}
+			r, err := c.Do(q)
+			if err == nil {
+				io.Copy(io.Discard, r.Body)
+				r.Body.Close()
+			}
+			if err != nil || r.StatusCode != 200 {
+				l.t.Errorf("%s %s over %s: %v %v", q.Method, q.URL.Path, protocol, r, err)
+				return
+			}
+			answers.Add(1)
+		}
+	}
+}
+
+// each waits until every client has had n more answers.
+func (l *siteLoad) each(n int64) {
+	l.t.Helper()
+	for i, answers := range l.clients {
+		from := answers.Load()
+		for deadline := time.Now().Add(60 * time.Second); answers.Load() < from+n; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				l.t.Fatalf("client %d over %s has %d answers, and had %d a minute ago", i, protocols[i/2], answers.Load(), from)
+			}
+		}
+	}
+}
+
+// end stops the clients.
+func (l *siteLoad) end() {
+	close(l.stop)
+	l.over.Wait()
+	var n int64
+	for _, answers := range l.clients {
+		n += answers.Load()
+	}
+	l.t.Logf("%d requests", n)
+}
