@@ -30,6 +30,7 @@ type developer struct {
 	results chan outcome
 	built   atomic.Int64 // nanoseconds that the last build took
 	number  atomic.Int64 // generation that was prepared last
+	written written
 
 	// owned by run
 	broken  bool     // the newest code does not run
@@ -115,6 +116,7 @@ func (d *developer) change(ctx context.Context, c watch.Change) {
 
 // reload begins a reload for changed files; its outcome comes to the loop.
 func (d *developer) reload(ctx context.Context, paths []string) {
+	d.written.save(paths)
 	d.pending = slices.Compact(slices.Sorted(slices.Values(append(d.pending, paths...))))
 	d.reloads++
 	began, o := time.Now(), outcome{number: d.reloads, paths: d.pending}

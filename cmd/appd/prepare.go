@@ -25,6 +25,8 @@ type preparer struct {
 	user    *syscall.Credential // nil = ourselves
 	home    string              // of another user, "" = none
 	builder *build.Builder      // nil unless the app is a Go package
+
+	around func(context.Context, func() error) error // runs the before command; nil: just so
 }
 
 // builders keeps one builder for each package over all reloads, because it knows
@@ -89,7 +91,13 @@ func (p *preparer) before(ctx context.Context, dir string) error {
 	if p.user != nil {
 		env = append(env, "HOME="+p.home)
 	}
-	return build.Run(ctx, build.Command{Args: p.c.App.Before, Dir: dir, Env: env, User: p.user})
+	run := func() error {
+		return build.Run(ctx, build.Command{Args: p.c.App.Before, Dir: dir, Env: env, User: p.user})
+	}
+	if p.around == nil {
+		return run()
+	}
+	return p.around(ctx, run)
 }
 
 // job is how the package is built in folder dir.

@@ -135,7 +135,12 @@ func (s *service) supervisorConfig(c *config.Config, w *watched) (supervisor.Con
 	cfg.OnStop = s.stopping
 	cfg.OnReload = s.reloaded
 	if w != nil {
-		cfg.App.Prepare = s.dev.timed(cfg.App.Prepare, c.App.Kind == config.Go)
+		p, err := newPreparer(c, s.runDir)
+		if err != nil {
+			return cfg, err
+		}
+		p.around = s.dev.around(w)
+		cfg.App.Prepare = s.dev.timed(p.prepare, c.App.Kind == config.Go)
 		cfg.OnFiles = w.loaded
 		cfg.Fallback = []string{cfg.Self[0], standInVerb}
 	}

@@ -70,6 +70,7 @@ type Watcher struct {
 	added   map[string]uint64 // what notify watches: path and inode
 	inbox   chan []string
 	asks    chan chan struct{}
+	pauses  chan *pause
 	asked   []chan struct{} // of CatchUp, until the burst under way is over
 }
 
@@ -89,6 +90,7 @@ func New(w Watcher) *Watcher {
 	}
 	w.modules, w.links, w.added = map[string]bool{}, map[string]bool{}, map[string]uint64{}
 	w.inbox, w.asks = make(chan []string, 16), make(chan chan struct{})
+	w.pauses = make(chan *pause)
 	for _, p := range slices.Concat(w.Extra, w.Browser) {
 		if isDir(p) {
 			p = filepath.Join(p, "**")
@@ -153,6 +155,10 @@ func (w *Watcher) Run(ctx context.Context) {
 			if quiet == nil {
 				w.compare() // an event may not have been read yet
 			}
+		case p := <-w.pauses:
+			w.compare() // what changed before is a change like any other
+			w.hold(ctx, p)
+			quiet, limit = nil, nil
 		case e := <-events:
 			if w.matters(e) {
 				quiet = time.After(quietFor)
@@ -184,6 +190,11 @@ func (w *Watcher) compare() {
 	if len(paths) > 0 {
 		w.Changed(Change{Paths: paths, Browser: !slices.ContainsFunc(paths, func(p string) bool { return !w.browserOnly(p) })})
 	}
+	w.answer()
+}
+
+// answer tells who waits in CatchUp.
+func (w *Watcher) answer() {
 	for _, done := range w.asked {
 		close(done)
 	}

@@ -401,6 +401,33 @@ func TestFallsBackToPolling(t *testing.T) {
 	}
 }
 
+// TestDuring: what a program writes is told to whoever ran it, and is no change; what
+// was saved before is one.
+func TestDuring(t *testing.T) {
+	for _, engine := range []Engine{Inotify, Poll} {
+		t.Run(string(engine), func(t *testing.T) {
+			t.Parallel()
+			s := watchSite(t, func(_ string, w *Watcher) { w.Engine = engine }, "main.go", "package main", "gen/out.go", "package gen")
+			s.write("main.go", "package main // saved")
+			wrote := s.w.During(t.Context(), func() {
+				if got := s.names(s.next()); !slices.Equal(got, []string{"main.go"}) {
+					t.Errorf("before it: %v", got)
+				}
+				s.remove("gen")
+				s.write("gen/out.go", "package gen // 2")
+				s.write("gen/deep/more.go", "package deep")
+				s.write("gen/notes.txt", "x")
+			})
+			if got := s.names(Change{Paths: wrote}); !slices.Equal(got, []string{"gen/deep/more.go", "gen/out.go"}) {
+				t.Errorf("written: %v", got)
+			}
+			s.expect()
+			s.write("gen/deep/more.go", "package deep // by hand")
+			s.expect("gen/deep/more.go")
+		})
+	}
+}
+
 // TestIdleCostsNothing counts the watcher's wake-ups while nothing happens.
 func TestIdleCostsNothing(t *testing.T) {
 	s := watchSite(t, nil, "main.go", "package main")
