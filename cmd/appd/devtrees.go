@@ -31,6 +31,7 @@ type sources struct {
 	Paths          []string
 	Files, Browser []string
 	Engine         string
+	Modules        string // the files that say where a Go package's other modules are
 }
 
 // watch has the sources of c watched from now on, before they are built, so that no
@@ -39,7 +40,10 @@ func (d *developer) watch(c *config.Config) *watched {
 	if !c.Reload {
 		return nil
 	}
-	what := sources{c.App.Kind, c.App.Chdir, c.App.PythonPath, sourceFiles(c), c.BrowserReload, c.ReloadEngine}
+	what := sources{c.App.Kind, c.App.Chdir, c.App.PythonPath, sourceFiles(c), c.BrowserReload, c.ReloadEngine, ""}
+	if c.App.Kind == config.Go {
+		what.Modules = moduleFiles(c.App.Chdir)
+	}
 	if w := d.watched.Load(); w != nil && reflect.DeepEqual(w.sources, what) {
 		return w
 	}
@@ -109,6 +113,19 @@ func goTrees(dir string) (trees []watch.Tree) {
 	return trees
 }
 
+// moduleFiles is what go.mod and go.work say.
+func moduleFiles(dir string) string {
+	cmd := exec.Command("go", "env", "GOMOD", "GOWORK")
+	cmd.Dir = dir
+	names, _ := cmd.Output()
+	var all []byte
+	for name := range strings.Lines(string(names)) {
+		text, _ := os.ReadFile(strings.TrimSpace(name))
+		all = append(all, text...)
+	}
+	return string(all)
+}
+
 // moduleRoot is the nearest folder above dir with a go.mod, or dir.
 func moduleRoot(dir string) string {
 	for root := dir; ; root = filepath.Dir(root) {
@@ -124,7 +141,9 @@ func moduleRoot(dir string) string {
 // scripts are the endings of source files in languages that need no compiler.
 var scripts = []string{".js", ".mjs", ".cjs", ".ts", ".php", ".py", ".rb", ".pl", ".pm", ".lua", ".ex", ".exs", ".jl", ".r", ".R", ".sh"}
 
-func scriptSource(path string) bool { return slices.Contains(scripts, filepath.Ext(path)) }
+func scriptSource(path string) bool {
+	return slices.Contains(scripts, filepath.Ext(path)) || watch.PageSource(path)
+}
 
 // sourceFiles are the single files and patterns besides: the configuration, the
 // environment, the program itself, and reload_extra_files.

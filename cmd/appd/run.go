@@ -135,10 +135,11 @@ func (s *service) supervisorConfig(c *config.Config, w *watched) (supervisor.Con
 	cfg.OnStop = s.stopping
 	cfg.OnReload = s.reloaded
 	if w != nil {
-		p, err := newPreparer(c, s.runDir)
+		as, err := cfg.App.Credential()
 		if err != nil {
 			return cfg, err
 		}
+		p := newPreparer(c, as, s.runDir)
 		p.around = s.dev.around(w)
 		cfg.App.Prepare = s.dev.timed(p.prepare, c.App.Kind == config.Go)
 		cfg.OnFiles = w.loaded

@@ -39,21 +39,39 @@ func dropping(name string) bool {
 	return false
 }
 
-// GoSource matches what `go build` reads, and the module files; files it embeds
-// are found by themselves.
+// GoSource matches what `go build` reads, the module files, and pages; files that a
+// program embeds are found by themselves.
 func GoSource(path string) bool {
 	name := filepath.Base(path)
 	switch filepath.Ext(name) {
 	case ".go":
 		return name[0] != '.' && name[0] != '_' && !strings.HasSuffix(name, "_test.go")
-	case ".c", ".cc", ".cpp", ".h", ".hh", ".s", ".S", ".syso":
+	case ".c", ".cc", ".cpp", ".cxx", ".m", ".h", ".hh", ".hpp", ".hxx", ".s", ".S", ".sx", ".swig", ".swigcxx", ".syso":
 		return true
 	}
-	return name == "go.mod" || name == "go.sum" || name == "go.work"
+	return name == "go.mod" || name == "go.sum" || name == "go.work" || PageSource(path)
 }
 
-// PythonSource matches modules.
-func PythonSource(path string) bool { return filepath.Ext(path) == ".py" }
+// PythonSource matches modules, but not those that only a test runner loads, and pages.
+// A module of such a name that the application has loaded is watched by itself.
+func PythonSource(path string) bool {
+	name := filepath.Base(path)
+	if filepath.Ext(name) != ".py" {
+		return PageSource(path)
+	}
+	return !strings.HasPrefix(name, "test_") && !strings.HasSuffix(name, "_test.py") && name != "tests.py" && name != "conftest.py"
+}
+
+// PageSource matches templates, which most programs read once, and style sheets.
+func PageSource(path string) bool {
+	switch filepath.Ext(path) {
+	case ".html", ".htm", ".gohtml", ".tmpl", ".tpl", ".templ", ".jinja", ".jinja2", ".j2", ".mako", styleSheet:
+		return true
+	}
+	return false
+}
+
+const styleSheet = ".css"
 
 // isDir says whether path is a directory, links followed.
 func isDir(path string) bool {

@@ -37,16 +37,17 @@ type stamp struct {
 
 // survey is the state of everything that counts at one moment.
 type survey struct {
-	files map[string]stamp
-	dirs  map[string]uint64 // directories to watch, with their inode
-	open  map[string]bool   // those in which every file counts: embedded folders
+	files  map[string]stamp
+	embeds map[string]bool   // files that a Go program has inside itself
+	dirs   map[string]uint64 // directories to watch, with their inode
+	open   map[string]bool   // those in which every file counts: embedded folders
 }
 
 // survey looks at everything. Files whose size, time and inode are those of last
 // are not read again.
 func (w *Watcher) survey(last survey) survey {
 	s := surveyor{w: w, last: last, now: survey{
-		files: map[string]stamp{}, dirs: map[string]uint64{}, open: map[string]bool{},
+		files: map[string]stamp{}, embeds: map[string]bool{}, dirs: map[string]uint64{}, open: map[string]bool{},
 	}}
 	for _, t := range w.Trees {
 		s.approach(t.Dir)
@@ -158,6 +159,7 @@ func (s *surveyor) embedded(gofile string) {
 				case !dropping(d.Name()):
 					s.dir(filepath.Dir(path))
 					s.file(path)
+					s.now.embeds[path] = true
 				}
 				return nil
 			})

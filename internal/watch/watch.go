@@ -51,6 +51,7 @@ type Watcher struct {
 
 	// Browser are globs, absolute, of files that the application reads by itself:
 	// a change of only such files is for the browser, not for the application.
+	// nil: style sheets. What a Go program embeds is never such a file.
 	Browser []string
 
 	Engine Engine
@@ -186,9 +187,10 @@ func (w *Watcher) Run(ctx context.Context) {
 func (w *Watcher) compare() {
 	now := w.settle(w.last)
 	paths := changes(w.last, now)
+	code := slices.ContainsFunc(paths, func(p string) bool { return w.last.embeds[p] || now.embeds[p] || !w.browserOnly(p) })
 	w.last = now
 	if len(paths) > 0 {
-		w.Changed(Change{Paths: paths, Browser: !slices.ContainsFunc(paths, func(p string) bool { return !w.browserOnly(p) })})
+		w.Changed(Change{Paths: paths, Browser: !code})
 	}
 	w.answer()
 }
@@ -218,7 +220,7 @@ func (w *Watcher) learn(files []string) {
 			w.last.files[path] = s
 		}
 	}
-	w.last.dirs, w.last.open = now.dirs, now.open
+	w.last.dirs, w.last.open, w.last.embeds = now.dirs, now.open, now.embeds
 }
 
 // settle surveys until every directory found was watched before it was looked
@@ -288,5 +290,8 @@ func (w *Watcher) matters(e fsnotify.Event) bool {
 
 // browserOnly says whether the application reads path by itself.
 func (w *Watcher) browserOnly(path string) bool {
+	if w.Browser == nil {
+		return filepath.Ext(path) == styleSheet
+	}
 	return slices.ContainsFunc(w.Browser, func(p string) bool { return doublestar.PathMatchUnvalidated(p, path) })
 }

@@ -325,6 +325,46 @@ func TestExtraFiles(t *testing.T) {
 	s.expect()
 }
 
+// TestBrowserOnly: style sheets are for the browser, unless they are inside the program
+// or somebody says which files are; templates are the application's.
+func TestBrowserOnly(t *testing.T) {
+	for _, tt := range []struct {
+		file    string
+		browser bool
+	}{{"static/a.css", true}, {"page/own.css", false}, {"templates/a.html", false}} {
+		s := watchSite(t, nil, "static/a.css", "p{}", "page/own.css", "p{}", "templates/a.html", "<p>",
+			"embed.go", "package main\n\n//go:embed page\nvar x embed.FS\n")
+		if s.write(tt.file, "new"); tt.file == "page/own.css" {
+			s.remove(tt.file)
+		}
+		if c := s.next(); c.Browser != tt.browser || !slices.Equal(s.names(c), []string{tt.file}) {
+			t.Errorf("%s: %+v, want Browser = %v", tt.file, c, tt.browser)
+		}
+	}
+}
+
+func TestSources(t *testing.T) {
+	for _, tt := range []struct {
+		match func(string) bool
+		yes   string
+		no    string
+	}{
+		{GoSource, "a.go go.mod go.sum go.work x.c x.h page.html page.tmpl page.templ a.css", "a_test.go _a.go .a.go a.txt a.md a.py a.js"},
+		{PythonSource, "a.py wsgi.py page.html page.j2 a.css", "test_a.py a_test.py tests.py conftest.py a.pyc a.txt a.go"},
+	} {
+		for name := range strings.FieldsSeq(tt.yes) {
+			if !tt.match("/src/" + name) {
+				t.Errorf("%s is no source", name)
+			}
+		}
+		for name := range strings.FieldsSeq(tt.no) {
+			if tt.match("/src/" + name) {
+				t.Errorf("%s is source", name)
+			}
+		}
+	}
+}
+
 func TestModules(t *testing.T) {
 	outside := filepath.Join(t.TempDir(), "module.py")
 	os.WriteFile(outside, []byte("x = 1"), 0o644)
