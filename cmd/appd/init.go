@@ -16,7 +16,7 @@ import (
 
 var initVerb = verb{
 	name: "init", args: "[APP]", app: true,
-	summary: "write a commented appd.hcl for the Go package, program or Python project here",
+	summary: "write a commented appd.hcl for the Go package, program, Python or PHP project here",
 	flags: func(f *pflag.FlagSet) {
 		f.StringP("output", "o", "appd.hcl", "The `FILE` to write, or - for stdout.")
 		f.Bool("force", false, "Write over a file that is there.")
@@ -38,7 +38,7 @@ var initVerb = verb{
 			}
 		}
 		if len(found) == 0 {
-			return fail(errors.New("no application was found here: neither package main in . or ./cmd/*, nor a program in ./bin, nor a Python module with an application\nName it: appd init ./cmd/shop, appd init shop.wsgi:application"))
+			return fail(errors.New("no application was found here: no package main in . or ./cmd/*, no program in . or ./bin, no manage.py, no Python module with an application, no index.php\nName it: appd init ./cmd/shop, appd init shop.wsgi:application"))
 		}
 		if status := in.write([]byte(initial(filepath.Base(dir), found))); status != exitDone {
 			return status
@@ -67,7 +67,12 @@ app {
 	fmt.Fprintf(&b, initialListen, name, p.protocol())
 	b.WriteString(initialRest)
 	b.WriteString(p.limits())
-	fmt.Fprintf(&b, initialNginx, p.nginxPass())
+	b.WriteString(initialAdmin)
+	if p.root != "" {
+		fmt.Fprintf(&b, initialPHP, p.root)
+	} else {
+		fmt.Fprintf(&b, initialNginx, p.nginxPass())
+	}
 	return b.String()
 }
 
@@ -87,10 +92,26 @@ const initialRest = `
 # workers = 2 * cpus() # one per CPU without this line
 `
 
-const initialNginx = `
+const initialAdmin = `
 # Metrics, health and a status page.
 # admin "127.0.0.1:9090" {}
+`
 
+// initialPHP is a site of scripts: the location that fits lies with the scripts.
+const initialPHP = `
+# nginx has to say which script it wants. In its server block:
+#
+#   root  %s;
+#   index index.php;
+#   location / { try_files $uri $uri/ /index.php$is_args$args; }
+#   location ~ \.php$ {
+#     include       fastcgi_params;
+#     fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
+#     fastcgi_pass  127.0.0.1:8000;
+#   }
+`
+
+const initialNginx = `
 # The site in front: "appd nginx" prints it, "appd nginx --test" lets nginx check it.
 nginx {
   listen   = "8080"

@@ -19,6 +19,9 @@ type project struct {
 	kind   config.Kind
 	words  []string
 	python string // interpreter of a virtual environment, "" = none here
+	path   string // pythonpath, "" = the project's own folder
+	chdir  string // "" = the project's own folder
+	root   string // folder of PHP scripts, absolute
 }
 
 func (p project) String() string { return p.attribute() }
@@ -35,31 +38,46 @@ func (p project) attribute() string {
 	return fmt.Sprintf("%s = [%s]", p.kind, strings.Join(quoted, ", "))
 }
 
+// protocol is what the listener speaks.
 func (p project) protocol() string {
-	if p.kind == config.FastCGI {
+	switch p.kind {
+	case config.FastCGI:
 		return "fastcgi"
+	case config.Exec:
+		return "http"
 	}
 	return "auto"
 }
 
+// nginxPass is what nginx speaks to it.
 func (p project) nginxPass() string {
-	if p.kind == config.WSGI {
+	switch p.kind {
+	case config.WSGI:
 		return "uwsgi"
+	case config.Exec:
+		return "http"
 	}
 	return "fastcgi"
 }
 
 // details are the other lines of the app block.
 func (p project) details() string {
+	where := ""
+	if p.chdir != "" {
+		where += fmt.Sprintf("  chdir = %q\n", p.chdir)
+	}
+	if p.path != "" {
+		where += fmt.Sprintf("  pythonpath = [%q]\n", p.path)
+	}
 	switch {
 	case p.kind == config.Go:
 		return "  # build_flags = [\"-tags=prod\"]\n  # env = { NAME = \"value\" }\n"
 	case p.kind == config.WSGI && p.python != "":
-		return fmt.Sprintf("  python = %q\n  # threads = 4\n  # preload_app = true # share memory between workers\n  # env = { NAME = \"value\" }\n", p.python)
+		return where + fmt.Sprintf("  python = %q\n  # threads = 4\n  # preload_app = true # share memory between workers\n  # env = { NAME = \"value\" }\n", p.python)
 	case p.kind == config.WSGI:
-		return "  # python = \"/srv/venv/bin/python\"\n  # threads = 4\n  # preload_app = true # share memory between workers\n  # env = { NAME = \"value\" }\n"
+		return where + "  # python = \"/srv/venv/bin/python\"\n  # threads = 4\n  # preload_app = true # share memory between workers\n  # env = { NAME = \"value\" }\n"
 	}
-	return "  # env = { NAME = \"value\" }\n"
+	return where + "  # env = { NAME = \"value\" }\n"
 }
 
 // limits are settings that matter to this kind.
@@ -73,7 +91,15 @@ func (p project) limits() string {
 // findProjects looks for applications, the likeliest first.
 func findProjects(dir string) (found []project) {
 	found = append(found, findGo(dir)...)
-	found = append(found, findPython(dir)...)
+	found = append(found, findDjango(dir)...)
+	for _, p := range findPython(dir) {
+		if !slices.ContainsFunc(found, func(q project) bool { return slices.Equal(p.words, q.words) }) {
+			found = append(found, p)
+		}
+	}
+	if len(found) == 0 {
+		found = findASGI(dir)
+	}
 	found = append(found, findPHP(dir)...)
 	if len(found) == 0 {
 		found = findBinaries(dir)
@@ -81,7 +107,10 @@ func findProjects(dir string) (found []project) {
 	return found
 }
 
-var packageMain = regexp.MustCompile(`(?m)^package main\b`)
+var (
+	packageMain = regexp.MustCompile(`(?m)^package main\b`)
+	buildIgnore = regexp.MustCompile(`(?m)^//go:build ignore\b`) // a tool that is run by hand
+)
 
 // findGo looks for package main in . and ./cmd/*.
 func findGo(dir string) (found []project) {
@@ -90,7 +119,7 @@ func findGo(dir string) (found []project) {
 		files, _ := filepath.Glob(filepath.Join(folder, "*.go"))
 		for _, f := range files {
 			text, err := os.ReadFile(f)
-			if err != nil || strings.HasSuffix(f, "_test.go") || !packageMain.Match(text) {
+			if err != nil || strings.HasSuffix(f, "_test.go") || !packageMain.Match(text) || buildIgnore.Match(text) {
 				continue
 			}
 			rel, _ := filepath.Rel(dir, folder)
@@ -107,7 +136,10 @@ func findGo(dir string) (found []project) {
 // What makes a Python file an application.
 var (
 	wsgiObject  = regexp.MustCompile(`(?m)^(application|app)\s*(?::[^=\n]+)?=\s*[\w.]+\(`)
-	wsgiFunc    = regexp.MustCompile(`(?m)^def (application|app)\(environ`)
+	wsgiFunc    = regexp.MustCompile(`(?m)^def (application|app)\(\s*\w+\s*,\s*\w+\s*\)`)
+	notWSGI     = regexp.MustCompile(`=\s*(?:\w+\.)*(?:Celery|Typer|Client|TestClient|QApplication|Huey|FastAPI|Starlette|Quart|Litestar|Sanic|get_asgi_application)\(`)
+	asgiObject  = regexp.MustCompile(`(?m)^(application|app)\s*(?::[^=\n]+)?=\s*(?:\w+\.)*(?:FastAPI|Starlette|Quart|Litestar|get_asgi_application)\(`)
+	djangoSet   = regexp.MustCompile(`DJANGO_SETTINGS_MODULE["'],\s*["']([\w.]+)["']`)
 	wsgiFactory = regexp.MustCompile(`(?m)^def (create_app|make_app)\(`)
 )
 
@@ -126,9 +158,64 @@ func findPython(dir string) (found []project) {
 		}
 		seen = append(seen, rel)
 		if callable := wsgiCallable(f); callable != "" {
-			module := strings.TrimSuffix(strings.TrimSuffix(rel, ".py"), "/__init__")
-			module = strings.TrimPrefix(strings.ReplaceAll(module, "/", "."), "src.")
-			found = append(found, project{kind: config.WSGI, words: []string{module + ":" + callable}, python: venv})
+			p := project{kind: config.WSGI, python: venv}
+			if inside, ok := strings.CutPrefix(rel, "src/"); ok {
+				rel, p.path = inside, "src"
+			}
+			p.words = []string{moduleOf(rel) + ":" + callable}
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// moduleOf is the module that a file is, as import names it.
+func moduleOf(file string) string {
+	return strings.ReplaceAll(strings.TrimSuffix(strings.TrimSuffix(file, ".py"), "/__init__"), "/", ".")
+}
+
+// findDjango looks for manage.py, here or in a folder, which names the settings and so
+// the package with wsgi.py.
+func findDjango(dir string) (found []project) {
+	for _, pattern := range []string{"manage.py", "*/manage.py"} {
+		files, _ := filepath.Glob(filepath.Join(dir, pattern))
+		for _, f := range files {
+			text, err := os.ReadFile(f)
+			m := djangoSet.FindSubmatch(text)
+			if err != nil || m == nil {
+				continue
+			}
+			pkg, _, _ := strings.Cut(string(m[1]), ".settings") // also of settings.local
+			file := filepath.Join(filepath.Dir(f), strings.ReplaceAll(pkg, ".", "/"), "wsgi.py")
+			if wsgiCallable(file) == "" {
+				continue
+			}
+			p := project{kind: config.WSGI, words: []string{pkg + ".wsgi:application"}, python: findVenv(dir)}
+			if rel, _ := filepath.Rel(dir, filepath.Dir(f)); rel != "." {
+				p.chdir = rel
+			}
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// findASGI looks for applications that take another server, which appd supervises.
+func findASGI(dir string) (found []project) {
+	for _, pattern := range []string{"main.py", "app.py", "*/main.py", "*/app.py", "*/asgi.py", "*/__init__.py"} {
+		files, _ := filepath.Glob(filepath.Join(dir, pattern))
+		for _, f := range files {
+			text, err := os.ReadFile(f)
+			m := asgiObject.FindSubmatch(text)
+			if err != nil || m == nil {
+				continue
+			}
+			rel, _ := filepath.Rel(dir, f)
+			server := "uvicorn"
+			if venv := findVenv(dir); venv != "" {
+				server = filepath.Dir(venv) + "/uvicorn"
+			}
+			found = append(found, project{kind: config.Exec, words: []string{server, "--fd", "3", moduleOf(rel) + ":" + string(m[1])}})
 		}
 	}
 	return found
@@ -141,7 +228,7 @@ func wsgiCallable(path string) string {
 		return ""
 	}
 	for _, re := range []*regexp.Regexp{wsgiFunc, wsgiObject} {
-		if m := re.FindSubmatch(text); m != nil {
+		if m := re.FindSubmatch(text); m != nil && !notWSGI.Match(m[0]) {
 			return string(m[1])
 		}
 	}
@@ -163,9 +250,9 @@ func findVenv(dir string) string {
 }
 
 func findPHP(dir string) []project {
-	for _, name := range []string{"index.php", "public/index.php"} {
-		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
-			return []project{{kind: config.FastCGI, words: []string{"php-cgi"}}}
+	for _, root := range []string{"public", "web", "."} {
+		if _, err := os.Stat(filepath.Join(dir, root, "index.php")); err == nil {
+			return []project{{kind: config.FastCGI, words: []string{"php-cgi"}, root: filepath.Join(dir, root)}}
 		}
 	}
 	return nil
