@@ -1,14 +1,13 @@
 # A Django project as startproject lays it out. `bin/appd -c examples/django/appd.hcl`, then http://127.0.0.1:8002/
 
 app {
-  wsgi   = "shop.wsgi:application"
-  python = "/usr/bin/python3"
+  wsgi    = "shop.wsgi:application"
+  python  = "/usr/bin/python3"
   threads = 2
-  env    = { DJANGO_SETTINGS_MODULE = "shop.settings" }
+  env     = { DJANGO_SETTINGS_MODULE = "shop.settings" }
 }
 
 listen "127.0.0.1:8002" {}
 listen "unix:/tmp/appd-django.sock" {}
 
 workers = 2
-

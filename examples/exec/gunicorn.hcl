@@ -7,4 +7,4 @@ app {
 
 listen "127.0.0.1:8007" {}
 
-workers = 1   # gunicorn forks by itself
+workers = 1 # gunicorn forks by itself

@@ -2,7 +2,7 @@
 
 app {
   wsgi   = "app:app"
-  python = "/usr/bin/python3"   # the interpreter that has Flask; a virtual environment's is as good
+  python = "/usr/bin/python3" # the interpreter that has Flask; a virtual environment's is as good
 }
 
 listen "127.0.0.1:8001" {}

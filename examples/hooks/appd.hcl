@@ -13,8 +13,8 @@ workers = 2
 hook "when_ready" { command = ["/bin/sh", "-c", "echo the first worker is ready"] }
 
 # In a worker: a Python callable with gunicorn's arguments.
-hook "post_fork"        { python = "hooks:post_fork" }
+hook "post_fork" { python = "hooks:post_fork" }
 hook "post_worker_init" { python = "hooks:post_worker_init" }
-hook "pre_request"      { python = "hooks:pre_request" }
-hook "post_request"     { python = "hooks:post_request" }
-hook "worker_exit"      { python = "hooks:worker_exit" }
+hook "pre_request" { python = "hooks:pre_request" }
+hook "post_request" { python = "hooks:post_request" }
+hook "worker_exit" { python = "hooks:worker_exit" }

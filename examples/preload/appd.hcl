@@ -9,4 +9,4 @@ app {
 listen "127.0.0.1:8003" {}
 
 workers      = 4
-max_requests = 1000   # recycled workers are forked again from the same process
+max_requests = 1000 # recycled workers are forked again from the same process

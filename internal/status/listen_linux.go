@@ -40,13 +40,13 @@ func (a Address) Listen() (net.Listener, error) {
 	if !isUnix {
 		l, err := net.Listen("tcp", a.Address)
 		if err != nil {
-			return nil, fmt.Errorf("status: admin: %w", err)
+			return nil, fmt.Errorf("admin endpoint: %w", err)
 		}
 		return &guarded{Listener: l, allowed: allowed}, nil
 	}
 	l, err := a.listenUnix(path)
 	if err != nil {
-		return nil, fmt.Errorf("status: admin: %w", err)
+		return nil, fmt.Errorf("admin endpoint: %w", err)
 	}
 	return &guarded{Listener: l, allowed: allowed}, nil
 }
@@ -198,7 +198,7 @@ func (a Address) peers() (func(net.Conn) bool, error) {
 			p, err = addr.Prefix(addr.BitLen())
 		}
 		if err != nil {
-			return nil, fmt.Errorf("status: admin: allow_peers: %q is neither an address nor a network", text)
+			return nil, fmt.Errorf("admin endpoint: allow_peers: %q is neither an address nor a network", text)
 		}
 		nets = append(nets, p)
 	}
@@ -215,7 +215,7 @@ func (a Address) users() (func(net.Conn) bool, error) {
 	for _, name := range a.AllowPeers {
 		uid, err := userID(name)
 		if err != nil {
-			return nil, fmt.Errorf("status: admin: allow_peers: %w", err)
+			return nil, fmt.Errorf("admin endpoint: allow_peers: %w", err)
 		}
 		uids = append(uids, uid)
 	}
