@@ -12,8 +12,8 @@ import (
 // explain is err with the output that belongs to it.
 func explain(err error) string {
 	text := err.Error()
-	if out := output(err); len(out) > 0 && !strings.Contains(text, out[len(out)-1]) {
-		text += "\n" + strings.Join(out, "\n")
+	if out := strings.Join(output(err), "\n"); !strings.Contains(text, out) {
+		text += "\n" + out
 	}
 	return text
 }
