@@ -212,7 +212,12 @@ func lockPath(path string) (*os.File, error) {
 	name := path + ".lock"
 	for {
 		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
-		if err != nil {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, fmt.Errorf("unix:%s: there is no folder %s; make it (systemd: RuntimeDirectory=), or listen elsewhere", path, filepath.Dir(path))
+		case errors.Is(err, fs.ErrPermission):
+			return nil, fmt.Errorf("unix:%s: appd's user may not make files in %s", path, filepath.Dir(path))
+		case err != nil:
 			return nil, fmt.Errorf("unix:%s: %w", path, err)
 		}
 		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {

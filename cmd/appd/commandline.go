@@ -198,6 +198,9 @@ func explainFlag(err error, set *pflag.FlagSet, v *verb) error {
 	if _, fits := config.ResolveFlag(set, name); len(fits) > 1 {
 		return fmt.Errorf("--%s could be --%s", name, strings.Join(fits, ", --"))
 	}
+	if flag := config.FlagOf(strings.ReplaceAll(name, "-", "_")); flag != "" {
+		return fmt.Errorf("there is no flag --%s\nThe flag of this setting is --%s.", name, flag)
+	}
 	var names []string
 	set.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 	if near := config.Nearest(name, names); near != "" {

@@ -70,6 +70,17 @@ func (s *Setting) Key() string {
 	return string(s.Block) + "." + s.Name
 }
 
+// FlagOf is the flag of a setting, without dashes, "" where there is none: some settings
+// and their flags have names of their own, as gunicorn's have.
+func FlagOf(setting string) string {
+	for _, s := range Settings {
+		if s.Name == setting && len(s.Flags) > 0 {
+			return s.Flags[0]
+		}
+	}
+	return ""
+}
+
 // negated is the form of a --no-... flag.
 const negated Form = -1
 
