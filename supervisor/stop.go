@@ -95,11 +95,16 @@ func (s *Supervisor) cannotBoot(err *BootError) {
 	if s.failure != nil || s.standIn != nil {
 		return
 	}
-	s.log.Error("the application cannot boot", "reason", err.Reason)
 	if !s.cfg.Dev || len(s.cfg.Fallback) == 0 {
+		s.log.Error("the application cannot boot", "reason", err.Reason)
 		s.fail(err)
 		return
 	}
+	keys := []any{"reason", err.Reason}
+	if len(err.Output) > 0 {
+		keys = append(keys, "output", strings.Join(err.Output, "\n")+"\n")
+	}
+	s.log.Error("the application cannot boot, a page says so until it does", keys...)
 	s.sendAll(evKill, Stopped)
 	s.show(err.Reason, err.Output)
 }
@@ -108,7 +113,7 @@ func (s *Supervisor) cannotBoot(err *BootError) {
 func (s *Supervisor) show(reason string, output []string) {
 	cfg := s.cfg
 	cfg.App.Kind, cfg.App.Python, cfg.App.Preload = KindGo, nil, false
-	text := reason + "\n" + strings.Join(output, "\n")
+	text := strings.ReplaceAll(reason+"\n"+strings.Join(output, "\n"), "\x00", "") // which no environment can hold
 	g := s.newGeneration(&cfg)
 	g.listeners = s.gen.listeners
 	var err error

@@ -29,7 +29,10 @@ type developer struct {
 	changes chan watch.Change
 	results chan outcome
 	built   atomic.Int64 // nanoseconds that the last build took
+	first   atomic.Int64 // generation that was prepared first
 	number  atomic.Int64 // generation that was prepared last
+	since   atomic.Int64 // when it was prepared, in Unix nanoseconds
+	serves  atomic.Bool  // some generation has become ready
 	written written
 
 	// owned by run
@@ -133,7 +136,7 @@ func (d *developer) report(o outcome) {
 	switch {
 	case o.err == nil:
 		d.pending = nil
-		d.s.log.Info(d.story(o))
+		d.s.log.Info(d.story(d.subject(o.paths), o.took))
 		if d.broken {
 			d.broken = false
 			d.tell(dev.Event{Name: "fixed"})
@@ -141,16 +144,31 @@ func (d *developer) report(o outcome) {
 	case errors.Is(o.err, supervisor.ErrSuperseded), errors.Is(o.err, supervisor.ErrStopping):
 	case errors.As(o.err, &refusal):
 		d.broken = true
-		d.s.log.Error(d.subject(o.paths)+" -> "+refusal.Reason+", the last good version goes on serving", "output", strings.Join(refusal.Output, "\n"))
-		d.tell(dev.Event{Name: "failure", Title: refusal.Reason, Text: strings.Join(refusal.Output, "\n")})
+		title, text := failure(refusal)
+		meanwhile := ", the last good version goes on serving"
+		if !d.serves.Load() {
+			meanwhile = ", a page says so until the application starts"
+		}
+		var output []any
+		if text != "" {
+			output = []any{"output", strings.ReplaceAll(text, "\t", "    ")} // the log writes a tab as \t
+		}
+		d.s.log.Error(d.subject(o.paths)+" -> "+title+meanwhile, output...)
+		d.tell(dev.Event{Name: "failure", Title: title, Text: text})
 	default:
 		d.s.log.Error(d.subject(o.paths)+" -> not reloaded", "error", o.err)
 	}
 }
 
+// failure is why a reload failed in one line, and everything else that there is to say:
+// what is wrong with a configuration takes several.
+func failure(r *supervisor.ReloadError) (title, text string) {
+	title, more, _ := strings.Cut(r.Reason, "\n")
+	return title, strings.Trim(more+"\n"+strings.Join(r.Output, "\n"), "\n")
+}
+
 // story is `main.go changed -> built in 412 ms -> ready in 38 ms, generation 7`.
-func (d *developer) story(o outcome) string {
-	text, ready := d.subject(o.paths), o.took
+func (d *developer) story(text string, ready time.Duration) string {
 	if built := time.Duration(d.built.Load()); built > 0 {
 		text += " -> built in " + milliseconds(built)
 		ready -= built
@@ -206,9 +224,33 @@ func (d *developer) timed(prepare func(context.Context, supervisor.Generation) (
 		if builds {
 			d.built.Store(int64(time.Since(began)))
 		}
+		d.first.CompareAndSwap(0, int64(g.Number))
 		d.number.Store(int64(g.Number))
+		d.since.Store(time.Now().UnixNano())
 		return program, err
 	}
+}
+
+// event tells of the first start, when that succeeds. The page that stands in is of a
+// generation that nobody prepared.
+func (d *developer) event(e supervisor.Event) {
+	n := int64(e.Generation)
+	if e.To != "ready" || n != d.number.Load() || d.serves.Swap(true) || n != d.first.Load() {
+		return
+	}
+	took := time.Duration(d.built.Load() + time.Now().UnixNano() - d.since.Load())
+	d.s.log.Info(d.story("start", took), "pages", d.addresses())
+}
+
+// addresses are where a browser finds the application.
+func (d *developer) addresses() string {
+	var all []string
+	for _, l := range d.s.inForce().Listen {
+		if !strings.HasPrefix(l.Address, "unix:") && (l.Protocol == "auto" || l.Protocol == "http") {
+			all = append(all, "http://"+l.Address+"/")
+		}
+	}
+	return strings.Join(all, " ")
 }
 
 // told are the steps of a reload, which development tells in one line.

@@ -104,7 +104,7 @@ func (l *appLog) apply(c *config.Config) {
 		JSONFormat: c.LogFormat == "json",
 	}
 	if c.ErrorLog == "-" && isTerminal(os.Stderr) && os.Getenv("NO_COLOR") == "" {
-		options.Color = hclog.ForceColor
+		options.Color, options.ColorHeaderOnly = hclog.ForceColor, true
 	}
 	if c.Reload && c.LogLevel == "info" {
 		options.Exclude = alreadyTold

@@ -228,6 +228,7 @@ func (s *service) event(e supervisor.Event) {
 	if !s.super.Successor() { // else the socket is our predecessor's until we are ready
 		s.open.Do(s.openControl)
 	}
+	s.dev.event(e)
 	if e.Reason == supervisor.Upgraded {
 		s.upgraded = true
 		s.admin.end() // the successor waits for the addresses
