@@ -356,7 +356,7 @@ func supervisorMain() {
 	app := map[Kind]string{KindGo: "worker", KindExec: "exec", KindFastCGI: "fastcgi"}[c.Kind]
 	cfg := Config{
 		Workers: c.Workers, CaptureOutput: true, RunDir: c.Dir, PIDFile: c.PIDFile,
-		GracefulTimeout: 5 * time.Second, BootTimeout: 10 * time.Second,
+		GracefulTimeout: 20 * time.Second, BootTimeout: longEnough,
 		App:  App{Name: "test", Kind: c.Kind, Command: []string{os.Args[0]}, Umask: 0o027, Env: append(c.Env, "APPD_TEST="+app), ReadyAfter: 100 * time.Millisecond},
 		Self: []string{os.Args[0]}, ExecVerb: execVerb,
 		Log:     hclog.New(&hclog.LoggerOptions{Output: os.Stdout, Level: hclog.Debug}),

@@ -163,8 +163,9 @@ func TestHooks(t *testing.T) {
 	for _, on := range []HookPoint{OnStarting, WhenReady, OnReload, NWorkersChanged, PreFork, ChildExit, OnExit} {
 		cfg.Hooks = append(cfg.Hooks, Hook{on, []string{"sh", "-c", "echo $APPD_HOOK $APPD_WORKER_ID $APPD_REASON >> " + file}})
 	}
-	cfg.Hooks = append(cfg.Hooks, Hook{WhenReady, []string{"false"}}, Hook{PreFork, []string{"sleep", "60"}})
-	cfg.HookTimeout = 200 * time.Millisecond
+	once := filepath.Join(cfg.RunDir, "slept")
+	cfg.Hooks = append(cfg.Hooks, Hook{WhenReady, []string{"false"}}, Hook{PreFork, []string{"sh", "-c", "mkdir " + once + " 2>/dev/null && exec sleep 3600; true"}})
+	cfg.HookTimeout = 3 * time.Second // in which even a slow machine starts a shell
 	v := serve(t, cfg)
 	v.allReady(2)
 	if err := v.s.Reload(context.Background()); err != nil {
@@ -187,7 +188,7 @@ func TestHooks(t *testing.T) {
 			t.Errorf("%s ran %d times, want %d\n%s", want, got, n, text)
 		}
 	}
-	if log := v.log.String(); !strings.Contains(log, "hook failed: hook=when_ready") || !strings.Contains(log, "not done after 200ms") {
+	if log := v.log.String(); !strings.Contains(log, "hook failed: hook=when_ready") || !strings.Contains(log, "not done after 3s") {
 		t.Errorf("failures are not in the log\n%s", log)
 	}
 }

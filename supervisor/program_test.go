@@ -93,7 +93,7 @@ func (p *program) everybody() (pids []int) {
 
 func (p *program) eventually(what string, f func() bool) {
 	p.t.Helper()
-	for end := time.Now().Add(20 * time.Second); !f(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(longEnough); !f(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			p.t.Fatalf("never: %s\n%s", what, p.out)
 		}

@@ -21,6 +21,10 @@ import (
 	"github.com/appd-server/appd/internal/handoff"
 )
 
+// longEnough is how long a test waits for what must come: long enough for a machine
+// that is slow and busy.
+const longEnough = time.Minute
+
 // service is a supervisor in this process with real workers.
 type service struct {
 	t      *testing.T
@@ -58,9 +62,9 @@ func realConfig(t *testing.T, behave string) Config {
 		Workers:         2,
 		CaptureOutput:   true,
 		RunDir:          dir,
-		GracefulTimeout: 3 * time.Second,
-		BootTimeout:     10 * time.Second,
-		Settings:        []byte(`{"graceful_timeout":"3s"}`),
+		GracefulTimeout: 20 * time.Second,
+		BootTimeout:     longEnough,
+		Settings:        []byte(`{"graceful_timeout":"20s"}`),
 		Listeners:       []Listener{{Worker: handoff.Listener{Address: "unix:" + filepath.Join(dir, "s"), Protocol: "http"}}},
 		App:             App{Name: "test", Kind: KindGo, Command: []string{os.Args[0]}, Umask: -1, Env: []string{"APPD_TEST=worker", "BEHAVE=" + behave}},
 	}
@@ -74,7 +78,7 @@ func serve(t *testing.T, cfg Config) *service {
 	case <-v.ready:
 	case err := <-v.done:
 		t.Fatalf("Run() = %v\n%s", err, v.log)
-	case <-time.After(20 * time.Second):
+	case <-time.After(longEnough):
 		t.Fatalf("not ready\n%s", v.log)
 	}
 	return v
@@ -99,7 +103,7 @@ func begin(t *testing.T, cfg Config) *service {
 		v.s.Stop(context.Background(), false)
 		select {
 		case <-ended:
-		case <-time.After(20 * time.Second):
+		case <-time.After(longEnough):
 			t.Errorf("Run does not end\n%s", v.log)
 		}
 	})
@@ -117,7 +121,7 @@ func (v *service) get(seconds string) (string, error) {
 }
 
 func ask(c net.Conn, seconds string) (string, error) {
-	c.SetDeadline(time.Now().Add(30 * time.Second))
+	c.SetDeadline(time.Now().Add(longEnough))
 	if _, err := fmt.Fprintf(c, "GET %s\n", seconds); err != nil {
 		return "", err
 	}
@@ -127,7 +131,7 @@ func ask(c net.Conn, seconds string) (string, error) {
 // eventually polls until f says true: the only way to wait for other processes.
 func (v *service) eventually(what string, f func() bool) {
 	v.t.Helper()
-	for end := time.Now().Add(20 * time.Second); !f(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(longEnough); !f(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			v.t.Fatalf("never: %s\n%s", what, v.log)
 		}
@@ -432,7 +436,7 @@ func TestCrashIsExplained(t *testing.T) {
 	pid := v.status().Workers[0].PID
 	stuck := make(chan error, 1)
 	go func() {
-		_, err := v.get("20")
+		_, err := v.get("60")
 		stuck <- err
 	}()
 	v.eventually("a request in flight", func() bool {
@@ -451,7 +455,7 @@ func TestCrashIsExplained(t *testing.T) {
 	v.eventually("a report", func() bool { return len(v.status().Deaths) == 1 })
 	v.allReady(2)
 	d := v.status().Deaths[0]
-	if d.PID != pid || d.Signal != syscall.SIGKILL || d.By != ByOther || d.Reason != Killed || len(d.InFlight) != 1 || d.InFlight[0].Path != "GET 20" {
+	if d.PID != pid || d.Signal != syscall.SIGKILL || d.By != ByOther || d.Reason != Killed || len(d.InFlight) != 1 || d.InFlight[0].Path != "GET 60" {
 		t.Errorf("death %+v", d)
 	}
 }
@@ -465,7 +469,7 @@ func TestStuckRequestIsKilled(t *testing.T) {
 	cfg.AccessLine = func(v Victim) []byte { return fmt.Appendf(nil, "%s %s %s\n", v.Method, v.Path, v.Reason) }
 	v := serve(t, cfg)
 	v.allReady(2)
-	if _, err := v.get("20"); err == nil {
+	if _, err := v.get("60"); err == nil {
 		t.Error("an answer")
 	}
 	v.eventually("a report", func() bool { return len(v.status().Deaths) == 1 })
@@ -475,7 +479,7 @@ func TestStuckRequestIsKilled(t *testing.T) {
 		t.Errorf("death %+v\n%s", d, v.log)
 	}
 	line, err := os.ReadFile(cfg.AccessLog)
-	if err != nil || string(line) != "GET GET 20 timed out\n" {
+	if err != nil || string(line) != "GET GET 60 timed out\n" {
 		t.Errorf("access log %q, %v", line, err)
 	}
 }
@@ -489,18 +493,19 @@ func TestNeighboursOfAStuckRequest(t *testing.T) {
 	cfg.Timeout = 500 * time.Millisecond
 	cfg.Settings = []byte(`{"timeout":"500ms","graceful_timeout":"15s"}`)
 	v := serve(t, cfg)
-	stuck := make(chan error, 1)
-	go func() {
-		_, err := v.get("30")
-		stuck <- err
-	}()
 	neighbours := make(chan error, 50)
 	for range cap(neighbours) {
 		go func() {
-			_, err := v.get("3 unlimited")
+			_, err := v.get("5 unlimited")
 			neighbours <- err
 		}()
 	}
+	v.eventually("all neighbours", func() bool { return len(v.status().Workers[0].InFlight) == cap(neighbours) })
+	stuck := make(chan error, 1)
+	go func() {
+		_, err := v.get("60")
+		stuck <- err
+	}()
 	for range cap(neighbours) {
 		if err := <-neighbours; err != nil {
 			t.Error("a neighbour:", err)

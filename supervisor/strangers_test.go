@@ -29,7 +29,7 @@ func TestStrangersAreReaped(t *testing.T) {
 		}
 		return false
 	}
-	for end := time.Now().Add(10 * time.Second); !zombie(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(longEnough); !zombie(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("no orphan came to us")
 		}
