@@ -61,8 +61,8 @@ func (w *worker) cut(d time.Duration) {
 	})
 }
 
-// lastWords is the time that cancelled requests have to answer.
-const lastWords = 500 * time.Millisecond
+// lastWords is the time that cancelled requests have to answer; tests have more.
+var lastWords = 500 * time.Millisecond
 
 // depart drains the worker.
 func (w *worker) depart(grace time.Duration, o eventloop.DrainOptions) error {

@@ -50,13 +50,14 @@ func TestHijackedConn(t *testing.T) {
 func TestHijackKeepsEarlyBytes(t *testing.T) {
 	for _, p := range []string{"uwsgi", "http"} {
 		t.Run(p, func(t *testing.T) {
-			st := serve(t, &Server{Timeout: 100 * time.Millisecond}, func(w http.ResponseWriter, r *http.Request) {
+			st := serve(t, &Server{Timeout: 500 * time.Millisecond}, func(w http.ResponseWriter, r *http.Request) {
 				c, rw, err := http.NewResponseController(w).Hijack()
 				if err != nil {
 					t.Error(err)
 					return
 				}
 				defer c.Close()
+				late := r.Context().Err() != nil // the machine was busy until the timeout
 				io.WriteString(rw, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
 				line, err := rw.ReadString('\n')
 				if err != nil {
@@ -65,9 +66,11 @@ func TestHijackKeepsEarlyBytes(t *testing.T) {
 				io.WriteString(rw, "you said "+line)
 				rw.Flush()
 				select {
-				case <-time.After(300 * time.Millisecond): // the timeout has nothing to do with a tunnel
+				case <-time.After(time.Second): // the timeout has nothing to do with a tunnel
 				case <-r.Context().Done():
-					t.Errorf("cancelled: %v", context.Cause(r.Context()))
+					if !late {
+						t.Errorf("cancelled: %v", context.Cause(r.Context()))
+					}
 				}
 				io.Copy(rw, io.LimitReader(rw, 4))
 				rw.Flush()

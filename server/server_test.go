@@ -24,7 +24,14 @@ import (
 	"github.com/appd-server/appd/protocols/cgi"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// patience is how long a test waits for what must come: long enough for a machine
+// that is slow and busy.
+const patience = time.Minute
+
+func TestMain(m *testing.M) {
+	lastWords = patience
+	goleak.VerifyTestMain(m)
+}
 
 // serve serves h on a Unix socket until the test ends, and sees that no
 // descriptor is left then.
@@ -56,11 +63,10 @@ func serveOn(t testing.TB, s *Server, h http.HandlerFunc, l net.Listener) *site 
 		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
 			t.Errorf("Serve() = %v", err)
 		}
-		for range 100 { // the runtime closes pidfds and the like in its own time
-			if descriptors(t) <= before {
+		for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+			if descriptors(t) <= before { // the runtime closes pidfds and the like in its own time
 				return
 			}
-			time.Sleep(10 * time.Millisecond)
 		}
 		t.Errorf("%d descriptors open, %d before", descriptors(t), before)
 	})
@@ -86,7 +92,7 @@ func plainServer() *Server { return &Server{} }
 
 func (s *site) wantLog(t *testing.T, part string) {
 	t.Helper()
-	for timeout := time.After(10 * time.Second); ; {
+	for timeout := time.After(patience); ; {
 		select {
 		case line := <-s.errors.c:
 			if strings.Contains(line, part) {
@@ -347,7 +353,7 @@ func TestHangupCancels(t *testing.T) {
 	began := make(chan bool, 1)
 	eachProtocol(t, plainServer, func(w http.ResponseWriter, r *http.Request) {
 		began <- true
-		ctx, cancel := context.WithTimeout(r.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(r.Context(), patience)
 		defer cancel()
 		<-ctx.Done()
 		causes <- context.Cause(ctx)
@@ -390,7 +396,7 @@ func TestHalfCloseDoesNotCancel(t *testing.T) {
 
 func TestTCPHalfClose(t *testing.T) {
 	ended := make(chan error, 3)
-	wait := 10 * time.Second
+	wait := patience
 	h := func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-r.Context().Done():
@@ -409,7 +415,7 @@ func TestTCPHalfClose(t *testing.T) {
 			if p == "uwsgi" {
 				want, wait = nil, 300*time.Millisecond
 			} else {
-				wait = 10 * time.Second
+				wait = patience
 			}
 			st := serveOn(t, plainServer(), h, l)
 			c := st.dial(t).(*net.TCPConn)

@@ -88,7 +88,7 @@ func dup(t *testing.T, fd int) int {
 // expect receives messages until one of this kind comes.
 func (b *boss) expect(t *testing.T, kind handoff.Kind) (handoff.Message, []int) {
 	t.Helper()
-	b.SetReceiveDeadline(time.Now().Add(20 * time.Second))
+	b.SetReceiveDeadline(time.Now().Add(patience))
 	for {
 		m, fds, err := b.Receive()
 		if err != nil {
@@ -108,7 +108,7 @@ func (b *boss) end(t *testing.T) {
 		if err != nil {
 			t.Errorf("Run() = %v", err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the worker does not leave")
 	}
 }
@@ -131,7 +131,7 @@ func (b *boss) dial(t *testing.T) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	return c
 }
 
