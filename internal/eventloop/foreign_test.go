@@ -170,7 +170,7 @@ func TestForeignStandsAside(t *testing.T) {
 	if len(taken) == clients {
 		t.Fatalf("the worker took all %d connections in a row", clients)
 	}
-	for end := time.Now().Add(30 * time.Second); len(taken) < clients; {
+	for end := time.Now().Add(patience); len(taken) < clients; {
 		if take(); time.Now().After(end) {
 			t.Fatalf("%d of %d requests came", len(taken), clients)
 		}

@@ -33,18 +33,18 @@ func TestHangupAfterTheTimeout(t *testing.T) {
 	c := r.dial(t)
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	x := <-waiting
-	for parked := false; !parked; {
+	until(t, "a handler that waits", func() bool {
 		x.conn.mu.Lock()
-		parked = x.waiting > 0
-		x.conn.mu.Unlock()
-	}
+		defer x.conn.mu.Unlock()
+		return x.waiting > 0
+	})
 	c.Close()
 	select {
 	case err := <-ended:
 		if err == nil {
 			t.Error("WaitOut() = nil")
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("WaitOut still waits for a front that is gone")
 	}
 }
@@ -227,7 +227,7 @@ func TestDrainAgainstAccept(t *testing.T) {
 		if fd := acceptWaiting(r); fd >= 0 { // left to others
 			syscall.Close(fd)
 		} else {
-			c.SetDeadline(time.Now().Add(10 * time.Second))
+			c.SetDeadline(time.Now().Add(patience))
 			if got := firstLine(t, c); got != "HTTP/1.1 200 OK" {
 				t.Errorf("got %q", got)
 			}
@@ -260,9 +260,7 @@ func TestAdoptedWhileLeaving(t *testing.T) {
 	<-hold
 	done := make(chan error)
 	go func() { done <- r.Drain(context.Background(), DrainOptions{Pass: true}) }()
-	for !r.draining.Load() {
-		time.Sleep(time.Millisecond)
-	}
+	until(t, "a drain", r.draining.Load)
 	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -11,8 +11,8 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -84,18 +84,21 @@ func TestSlowReaderEnds(t *testing.T) {
 
 // The timeout's clock stands while the front sends.
 func TestTimeout(t *testing.T) {
-	causes := make(chan error, 1)
-	const limit = 400 * time.Millisecond
+	handed, causes := make(chan *Exchange), make(chan error)
+	const limit = time.Second
+	var late atomic.Bool // the machine kept the handler waiting until the timeout
 	r := start(t, cgi.HTTP, func(c *Config) { c.Settings.Timeout = handoff.Duration(limit) }, func(x *Exchange) {
-		if _, err := io.ReadAll(x); err != nil {
-			t.Errorf("Read() = %v", err)
-		}
-		if err := x.Err(); err != nil {
-			t.Errorf("cancelled while the front was sending: %v", err)
-		}
-		if uri := x.Head.Target; uri == "/own" {
+		own := x.Head.Target == "/own"
+		if own {
 			x.SetTimeout(0)
-			time.Sleep(2 * limit)
+			late.Store(x.Err() != nil)
+		}
+		handed <- x
+		if _, err := io.ReadAll(x); err != nil && x.Elapsed() < limit {
+			t.Errorf("Read() = %v after %v", err, x.Elapsed())
+		}
+		if own {
+			time.Sleep(limit + limit/2)
 			causes <- x.Err()
 		} else {
 			aborted := make(chan error, 1)
@@ -107,9 +110,19 @@ func TestTimeout(t *testing.T) {
 	for path, want := range map[string]error{"/": cgi.ErrTimeout, "/own": nil} {
 		c := r.dial(t)
 		fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n", path)
-		time.Sleep(2 * limit)
+		x := <-handed
+		until(t, "a handler that reads", func() bool {
+			x.conn.mu.Lock()
+			defer x.conn.mu.Unlock()
+			return x.waiting > 0 || x.Err() != nil
+		})
+		before := x.Elapsed()
+		time.Sleep(50 * time.Millisecond) // of the front's time
+		if after := x.Elapsed(); after != before && x.Err() == nil {
+			t.Errorf("%s: %v of the timeout were used up, and %v a moment later", path, before, after)
+		}
 		io.WriteString(c, "abc")
-		if err := <-causes; !errors.Is(err, want) {
+		if err := <-causes; !errors.Is(err, want) && !late.Load() {
 			t.Errorf("%s: cause %v, want %v", path, err, want)
 		}
 		if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != 200 {
@@ -194,9 +207,7 @@ func TestIdleConnectionsMove(t *testing.T) {
 	<-hold
 	drained := make(chan error, 1)
 	go func() { drained <- old.Drain(context.Background(), DrainOptions{Queue: true, Pass: true}) }()
-	for old.Stats().Connections > 1 {
-		runtime.Gosched()
-	}
+	until(t, "only the busy connection", func() bool { return old.Stats().Connections == 1 })
 	ask(idle, "/")
 	answer(in, "new")
 	hold <- true

@@ -101,7 +101,7 @@ func TestBodiesInMemoryOfTheProgram(t *testing.T) {
 	if status := post("Content-Length: 99999999", nil); status != 413 {
 		t.Errorf("a body that is too large: %d", status)
 	}
-	for end := time.Now().Add(30 * time.Second); h.size() > 0; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); h.size() > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%d pieces of memory were not given back", h.size())
 		}

@@ -25,9 +25,9 @@ func TestWidthFollowsTheRequests(t *testing.T) {
 	if n := runtime.GOMAXPROCS(0); n != 1 {
 		t.Errorf("begins with %d", n)
 	}
-	until := func(wide bool) {
+	becomes := func(wide bool) {
 		t.Helper()
-		for limit := time.Now().Add(20 * time.Second); r.board.Gauge(handoff.Width) > 1 != wide; {
+		for limit := time.Now().Add(patience); r.board.Gauge(handoff.Width) > 1 != wide; {
 			if time.Now().After(limit) {
 				t.Fatalf("width %d", r.board.Gauge(handoff.Width))
 			}
@@ -41,8 +41,8 @@ func TestWidthFollowsTheRequests(t *testing.T) {
 			time.Sleep(50 * time.Millisecond)
 		}
 	}
-	until(true)
-	until(false)
+	becomes(true)
+	becomes(false)
 	r.Close()
 	if n := runtime.GOMAXPROCS(0); n != 4 {
 		t.Errorf("leaves %d behind, found 4", n)
