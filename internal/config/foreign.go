@@ -97,6 +97,8 @@ var foreign = map[string]answer{
 	"gid":                 {"it is called group", "Write group = \"...\"."},
 	"daemonize":           {"it is called daemon", "Write daemon = true and errorlog = \"...\"."},
 	"logto":               {"it is called errorlog", "Write errorlog = \"...\"."},
+	"logger":              {"it is called errorlog", "Write errorlog = \"...\"."},
+	"req_logger":          {"it is called accesslog", "Write accesslog = \"...\"."},
 	"log_format_uwsgi":    {"it is called access_log_format", "Write access_log_format = \"...\"."},
 	"disable_logging":     {"the access log is off unless accesslog names a file", "Remove it."},
 	"procname":            {"it is called proc_name", "Write proc_name = \"...\"."},

@@ -260,8 +260,8 @@ var sameClasses = map[string]string{
 // gthread, but in gevent, which has one.
 func (l *loader) deriveClass() {
 	c := l.c
-	class := strings.TrimPrefix(c.App.WorkerClass, "egg:gunicorn#")
-	if short, ok := sameClasses[strings.ToLower(class)]; ok {
+	class := c.App.WorkerClass
+	if short, _ := WorkerClass(class); short != "" {
 		class = short
 	}
 	switch class {

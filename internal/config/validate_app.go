@@ -131,17 +131,28 @@ func (l *loader) validateClass() {
 		l.fault(at, fmt.Sprintf("worker_class chooses how Python waits; this is a %s application", a.Kind), "Remove it.")
 		return
 	}
-	switch class {
+	if short, way := WorkerClass(class); short == "" {
+		l.fault(at, fmt.Sprintf("worker_class %q is not one of appd's, which are sync, gthread and gevent", class), way)
+	}
+}
+
+// WorkerClass returns appd's name of a worker class, however gunicorn's users spell
+// it, or "" and what to write instead.
+func WorkerClass(class string) (name, way string) {
+	short := strings.TrimPrefix(class, "egg:gunicorn#")
+	if s, ok := sameClasses[strings.ToLower(short)]; ok {
+		short = s
+	}
+	switch short {
 	case "sync", "gthread", "gevent":
-		return
+		return short, ""
 	}
 	for _, f := range foreignClasses {
-		if strings.Contains(strings.ToLower(class), strings.ToLower(f.part)) || f.part == "aiohttp" && class == "gaiohttp" {
-			l.fault(at, fmt.Sprintf("worker_class %q is not one of appd's", class), f.way)
-			return
+		if strings.Contains(strings.ToLower(class), f.part) {
+			return "", f.way
 		}
 	}
-	l.fault(at, fmt.Sprintf("worker_class must be sync, gthread or gevent, not %q", class), didYouMean(class, []string{"sync", "gthread", "gevent"}))
+	return "", didYouMean(class, []string{"sync", "gthread", "gevent"})
 }
 
 // validateScope complains about settings that this kind of application cannot have,

@@ -37,7 +37,7 @@ func TestWrong(t *testing.T) {
 		{"app {\n command = [\"x\"]\n threads = 2\n}\n" + sock, `3:12: threads is for wsgi applications`},
 		{"app {\n command = [\"x\"]\n worker_class = \"sync\"\n}\n" + sock, `3:17: worker_class chooses how Python waits`},
 		{"app {\n wsgi = \"m\"\n worker_class = \"tornado\"\n}\n" + sock, `3:17: worker_class "tornado" is not one of appd's`},
-		{"app {\n wsgi = \"m\"\n worker_class = \"gvent\"\n}\n" + sock, `3:17: worker_class must be sync, gthread or gevent`},
+		{"app {\n wsgi = \"m\"\n worker_class = \"gvent\"\n}\n" + sock, `3:17: worker_class "gvent" is not one of appd's, which are sync, gthread and gevent`},
 		{"app {\n wsgi = \"m\"\n build_flags = [\"-x\"]\n}\n" + sock, `3:16: build_flags is for go applications`},
 		{"app {\n command = [\"x\"]\n ready_after = 1\n}\n" + sock, `3:16: ready_after is for fastcgi and exec programs`},
 		{"app {\n command = [\"x\"]\n chdir = \"/no/such\"\n}\n" + sock, `3:10: chdir: /no/such: no such file or directory`},

@@ -70,6 +70,17 @@ func (d *Draft) has(name string) bool {
 	return slices.ContainsFunc(d.top, is) || slices.ContainsFunc(d.app, is)
 }
 
+// value is the text of a setting that was written, "" for none.
+func (d *Draft) value(name string) string {
+	for _, l := range slices.Concat(d.app, d.top) {
+		if l.name == name {
+			text, _ := strconv.Unquote(l.value)
+			return text
+		}
+	}
+	return ""
+}
+
 // lose notes a setting that could not be carried over.
 func (d *Draft) lose(name, why string) { d.Lost = append(d.Lost, Note{name, why}) }
 

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/appd-server/appd/internal/config"
@@ -58,7 +59,11 @@ func Gunicorn(ctx context.Context, path, interpreter, app string) (*Draft, error
 		g.hook(name)
 	}
 	for _, name := range values.Odd {
-		d.lose(name, "its value is not a plain one")
+		if _, _, known := config.Foreign(name); known {
+			d.loseForeign(name, name)
+		} else {
+			d.lose(name, "its value is not a plain one")
+		}
 	}
 	if len(d.listen) == 0 {
 		d.addListen("127.0.0.1:8000", "")
@@ -114,7 +119,7 @@ func (g gunicorn) carry(name string, value any) {
 			g.backlog = int(n)
 		}
 	case "workers":
-		g.set(name, g.expression(name, hcl(value)))
+		g.set(name, g.expression(name, hcl(spelled(name, value))))
 	case "keepalive":
 		g.drop(shown, "gunicorn's is short because nobody should wait for a thread; here it must be longer than nginx's own")
 	case "raw_env":
@@ -124,8 +129,8 @@ func (g gunicorn) carry(name string, value any) {
 			}
 		}
 	case "umask":
-		if n, ok := value.(float64); ok && n != 0 {
-			g.set(name, fmt.Sprintf("%q", fmt.Sprintf("%04o", int(n))))
+		if n, err := strconv.ParseInt(strings.TrimSpace(fmt.Sprint(value)), 0, 32); err == nil && n != 0 {
+			g.set(name, fmt.Sprintf("%q", fmt.Sprintf("%04o", n)))
 		}
 	case "pythonpath":
 		g.set(name, quoteList(strings.Split(fmt.Sprint(value), ",")))
@@ -145,7 +150,7 @@ func (g gunicorn) carry(name string, value any) {
 		}
 	default:
 		if slices.Contains(same, name) {
-			g.set(name, hcl(value))
+			g.set(name, hcl(spelled(name, value)))
 			return
 		}
 		g.loseForeign(shown, name)
@@ -163,18 +168,12 @@ func (g gunicorn) bind(address string) {
 
 // class takes the worker class over, if appd has it.
 func (g gunicorn) class(value any, shown string) {
-	class := fmt.Sprint(value)
-	for _, known := range []string{"gevent", "gthread", "sync"} {
-		if strings.Contains(class, known) {
-			g.set("worker_class", quote(known))
-			return
-		}
-	}
-	if strings.Contains(class, "uvicorn") || class == "asgi" {
-		g.lose(shown, "asgi applications run by themselves: exec = [\"uvicorn\", \"--fd\", \"3\", \"MODULE:APP\"] instead of wsgi")
+	class, way := config.WorkerClass(fmt.Sprint(value))
+	if class == "" {
+		g.lose(shown, way)
 		return
 	}
-	g.lose(shown, "the classes are sync, gthread and gevent")
+	g.set("worker_class", quote(class))
 }
 
 // cpuCount is how people ask Python for the number of processors.
@@ -207,6 +206,27 @@ func (g gunicorn) hook(name string) {
 	default:
 		g.lose(name+"()", fmt.Sprintf("it runs in the supervisor, which has no Python: hook %q { command = [...] }", name))
 	}
+}
+
+// spelled turns values that gunicorn understands into those of appd.
+func spelled(name string, value any) any {
+	text, isText := value.(string)
+	switch {
+	case name == "accesslog" && text == "/dev/stdout", name == "errorlog" && text == "/dev/stderr":
+		return "-"
+	case (name == "user" || name == "group") && !isText:
+		return fmt.Sprint(value)
+	}
+	for _, s := range config.Settings {
+		if s.Name == name && s.Form == config.Bool && !isText {
+			return value != false && value != 0.0
+		} else if s.Name == name && s.Form == config.Bool {
+			return strings.EqualFold(strings.TrimSpace(text), "true")
+		} else if n, err := strconv.ParseFloat(text, 64); s.Name == name && s.Form == config.Int && err == nil {
+			return n
+		}
+	}
+	return value
 }
 
 // texts is a string or a list of strings as a list.

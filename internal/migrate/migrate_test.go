@@ -75,7 +75,7 @@ func TestImportRefuses(t *testing.T) {
 	for name, text := range map[string]string{
 		"broken.py": "workers = \n",
 		"none.ini":  "[other]\nx = 1\n",
-		"odd.ini":   "[uwsgi]\nmaster\n",
+		"loop.ini":  "[uwsgi]\nini = :uwsgi\n",
 	} {
 		path := filepath.Join(t.TempDir(), name)
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {

@@ -3,10 +3,6 @@
 package migrate
 
 import (
-	"bufio"
-	"bytes"
-	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -15,82 +11,51 @@ import (
 	"github.com/appd-server/appd/internal/config"
 )
 
-type option struct{ name, value string }
-
 // UWSGI reads the [uwsgi] section of an .ini file. app is the application, when
 // the file does not name it; may be "".
 func UWSGI(path, app string) (*Draft, error) {
-	src, err := os.ReadFile(path)
+	file, err := readINI(path)
 	if err != nil {
 		return nil, err
 	}
-	options, err := parseINI(path, src)
-	if err != nil {
-		return nil, err
-	}
-	u := uwsgi{Draft: &Draft{From: path, env: map[string]string{}}, module: app}
-	for _, o := range options {
-		u.carry(o)
+	u := uwsgi{Draft: &Draft{From: path, env: map[string]string{}}, module: app, variables: file.used}
+	for _, o := range file.options {
+		if !u.conditional(o) {
+			u.carry(o)
+		}
 	}
 	u.finish()
 	return u.Draft, nil
 }
 
-// parseINI lists the options of the [uwsgi] section in order.
-func parseINI(path string, src []byte) (options []option, err error) {
-	in, seen := false, false
-	lines := bufio.NewScanner(bytes.NewReader(src))
-	for n := 1; lines.Scan(); n++ {
-		text := strings.TrimSpace(lines.Text())
-		switch {
-		case text == "" || text[0] == '#' || text[0] == ';':
-			continue
-		case text[0] == '[':
-			in = text == "[uwsgi]"
-			seen = seen || in
-			continue
-		case !in:
-			continue
-		}
-		name, value, ok := strings.Cut(text, "=")
-		if !ok {
-			return nil, fmt.Errorf("%s:%d: not NAME = VALUE: %s", path, n, text)
-		}
-		name = strings.ReplaceAll(strings.TrimSpace(name), "_", "-")
-		options = append(options, option{name, expand(strings.TrimSpace(value), path)})
+// conditional notes options that stand in a condition or a loop, which nobody here
+// evaluates.
+func (u *uwsgi) conditional(o option) bool {
+	shown := o.name + " = " + o.value
+	switch {
+	case strings.HasPrefix(o.name, "if-") || o.name == "for" || o.name == "for-glob" || o.name == "for-times":
+		u.depth++
+	case o.name == "endif" || o.name == "end-if" || o.name == "endfor" || o.name == "end-for":
+		u.depth = max(u.depth-1, 0)
+		return true
+	case u.depth == 0:
+		return false
 	}
-	if !seen {
-		return nil, fmt.Errorf("%s has no [uwsgi] section", path)
-	}
-	return options, lines.Err()
-}
-
-// expand replaces the magic variables that name the file, and $(NAME) of the
-// environment.
-func expand(value, path string) string {
-	full, err := filepath.Abs(path)
-	if err != nil {
-		full = path
-	}
-	base := filepath.Base(full)
-	value = strings.NewReplacer(
-		"%d", filepath.Dir(full)+"/", "%p", full, "%s", base, "%n", strings.TrimSuffix(base, filepath.Ext(base)), "%%", "%",
-	).Replace(value)
-	return os.Expand(value, func(name string) string {
-		if inner, ok := strings.CutPrefix(name, "("); ok {
-			return os.Getenv(strings.TrimSuffix(inner, ")"))
-		}
-		return "$" + name
-	})
+	u.lose(shown, "conditions and loops are not evaluated: write what holds on this machine")
+	return true
 }
 
 // uwsgi is one import under way.
 type uwsgi struct {
 	*Draft
 	module, callable string
+	file             string // of wsgi-file, whose module depends on chdir
 	mode, owner      string
 	cheaper          string
 	lazy             bool
+	mounted          bool
+	variables        []string // options that only placeholders use
+	depth            int      // of conditions
 }
 
 // renamed are options that have another name here and the same value.
@@ -98,13 +63,13 @@ var renamed = map[string]struct{ name, form string }{
 	"processes": {"workers", "n"}, "workers": {"workers", "n"}, "p": {"workers", "n"},
 	"threads": {"threads", "n"}, "harakiri": {"timeout", "s"}, "max-requests": {"max_requests", "n"},
 	"max-requests-delta": {"max_requests_jitter", "n"}, "max-worker-lifetime": {"max_age", "s"}, "max-worker-lifetime-delta": {"max_age_jitter", "s"},
-	"reload-on-rss": {"max_memory", "M"}, "evil-reload-on-rss": {"max_memory_hard", "M"}, "reload-on-as": {"max_memory", "M"},
-	"evil-reload-on-as": {"max_memory_hard", "M"}, "limit-post": {"limit_request_body", "n"},
+	"reload-on-rss": {"max_memory", "M"}, "evil-reload-on-rss": {"max_memory_hard", "M"}, "limit-post": {"limit_request_body", "n"},
 	"worker-reload-mercy": {"graceful_timeout", "s"}, "reload-mercy": {"graceful_timeout", "s"},
 	"chdir": {"chdir", "t"}, "uid": {"user", "t"}, "gid": {"group", "t"}, "umask": {"umask", "t"}, "pidfile": {"pidfile", "t"},
 	"safe-pidfile": {"pidfile", "t"}, "procname": {"proc_name", "t"}, "procname-prefix": {"proc_name", "t"}, "procname-master": {"proc_name", "t"},
-	"logto": {"errorlog", "t"}, "logto2": {"errorlog", "t"}, "log-x-forwarded-for": {"", ""}, "socket-timeout": {"read_timeout", "s"},
+	"logto": {"errorlog", "t"}, "logto2": {"errorlog", "t"}, "socket-timeout": {"read_timeout", "s"},
 	"http-timeout": {"read_timeout", "s"}, "initgroups": {"initgroups", "b"}, "py-autoreload": {"reload", "b"},
+	"py-auto-reload": {"reload", "b"}, "python-autoreload": {"reload", "b"}, "python-auto-reload": {"reload", "b"}, "log-slow": {"slow_request", "ms"},
 }
 
 // unneeded are options that appd does by itself or that mean nothing to it.
@@ -112,13 +77,19 @@ var unneeded = []string{
 	"master", "vacuum", "die-on-term", "enable-threads", "single-interpreter", "need-app", "strict", "thunder-lock", "auto-procname",
 	"buffer-size", "post-buffering", "no-orphans", "memory-report", "plugin", "plugins", "no-default-app", "lazy", "ignore-sigpipe",
 	"ignore-write-errors", "disable-write-exception", "reuse-port", "so-keepalive", "log-x-forwarded-for", "log-master", "harakiri-verbose", "wsgi-disable-file-wrapper",
-	"add-header", "cheaper-algo", "cheaper-step", "cheaper-initial", "cheaper-overload", "manage-script-name", "close-on-exec", "procname-append", "py-call-osafterfork",
+	"cheaper-algo", "cheaper-step", "cheaper-initial", "cheaper-overload", "manage-script-name", "close-on-exec", "procname-append", "py-call-osafterfork",
+	"http-auto-chunked", "http-chunked-input", "http-keepalive", "plugins-dir", "plugin-dir", "pcre-jit", "threads-stacksize", "no-threads-wait",
+	"worker-reload-mercy-on-exit", "socket-send-timeout", "ignore-script-name", "pyhome-check", "need-plugin", "need-plugins", "logdate", "log-date",
+	"log-zero", "log-micros", "log-prefix", "log-encoder", "log-reopen", "listen-check", "max-fd", "cpu-affinity", "offload-threads",
 }
+
+// loggedBy are options about which requests are logged.
+var loggedBy = []string{"log-4xx", "log-5xx", "log-big", "log-sendfile", "log-ioerror"}
 
 // carry takes one option over.
 func (u *uwsgi) carry(o option) {
 	shown := o.name + " = " + o.value
-	if r, ok := renamed[o.name]; ok && r.name != "" {
+	if r, ok := renamed[o.name]; ok {
 		u.rename(r.name, r.form, o.value, shown)
 		return
 	}
@@ -141,12 +112,14 @@ func (u *uwsgi) carry(o option) {
 	case "module", "wsgi", "w":
 		u.module = o.value
 	case "wsgi-file", "file":
-		u.module = strings.ReplaceAll(strings.TrimSuffix(strings.Trim(o.value, "./"), ".py"), "/", ".")
+		u.file = o.value
 	case "callable":
 		u.callable = o.value
 	case "pythonpath", "python-path", "pp":
 		u.addPath(o.value)
-	case "virtualenv", "venv", "home", "H":
+	case "mount":
+		u.mount(o.value, shown)
+	case "virtualenv", "venv", "home", "pyhome", "H":
 		u.set("python", quote(filepath.Join(o.value, "bin", "python")))
 	case "env":
 		if k, v, ok := strings.Cut(o.value, "="); ok {
@@ -171,33 +144,83 @@ func (u *uwsgi) carry(o option) {
 }
 
 func (u *uwsgi) rest(o option, shown string) {
-	if slices.Contains(unneeded, o.name) {
+	switch {
+	case slices.Contains(u.variables, o.name):
+		// its value is in what refers to it
+	case slices.Contains(unneeded, o.name):
 		u.drop(shown, "appd needs no such setting")
+	case slices.Contains(loggedBy, o.name):
+		u.lose(shown, "the access log has a line for every request: accesslog = \"...\"")
+	case strings.HasPrefix(o.name, "touch-"):
+		u.loseForeign(shown, "touch_reload")
+	case strings.HasPrefix(o.name, "route") || o.name == "add-header":
+		u.lose(shown, "routing and headers are nginx's: write them into its configuration")
+	case o.name == "log-maxsize" || o.name == "log-backupname":
+		u.lose(shown, "rotate with logrotate, then `appd reopen`")
+	case o.name == "reload-on-as" || o.name == "evil-reload-on-as":
+		u.lose(shown, "address space says little about memory: write max_memory or max_memory_hard, which count resident pages")
+	default:
+		u.loseForeign(shown, o.name)
+	}
+}
+
+// mount takes /PREFIX=APPLICATION over, once: one appd runs one application.
+func (u *uwsgi) mount(value, shown string) {
+	prefix, app, ok := strings.Cut(value, "=")
+	if !ok || u.mounted || !strings.HasPrefix(prefix, "/") {
+		u.lose(shown, "one appd runs one application, below one path: mount = \"/shop\"")
 		return
 	}
-	u.loseForeign(shown, o.name)
+	u.mounted = true
+	if prefix != "/" {
+		u.set("mount", quote(strings.TrimSuffix(prefix, "/")))
+	}
+	if strings.HasSuffix(app, ".py") {
+		u.file = app
+	} else if app != "" {
+		u.module = app
+	}
+}
+
+// fileModule makes of a file the module that Python imports, seen from chdir, or
+// else from its own folder.
+func (u *uwsgi) fileModule(chdir string) {
+	file := filepath.Clean(u.file)
+	if rel, err := filepath.Rel(chdir, file); err == nil && chdir != "" && filepath.IsAbs(file) && !strings.HasPrefix(rel, "..") {
+		file = rel
+	}
+	if filepath.IsAbs(file) || strings.HasPrefix(file, "..") {
+		u.addPath(filepath.Dir(file))
+		file = filepath.Base(file)
+	}
+	if ext := filepath.Ext(file); ext != ".py" {
+		u.lose("wsgi-file = "+u.file, "Python imports only files that end in .py: rename it")
+		file = strings.TrimSuffix(file, ext)
+	}
+	u.module = strings.ReplaceAll(strings.TrimSuffix(file, ".py"), "/", ".")
 }
 
 // rename writes an option under appd's name. The form says how the value is spelled.
 func (u *uwsgi) rename(name, form, value, shown string) {
-	_, err := strconv.Atoi(value)
+	isNumber := value != "" && value[0] >= '0' && value[0] <= '9'
 	switch {
-	case form == "t" && name == "umask":
-		u.set(name, quote(value))
 	case form == "t":
 		u.set(name, quote(value))
 	case form == "b":
 		u.set(name, strconv.FormatBool(value != "0" && value != "false"))
-	case err != nil:
+	case name == "workers" && value == "%k":
+		u.set(name, "cpus()")
+	case !isNumber:
 		u.lose(shown, "the value is not a number")
-	case form == "s":
-		u.set(name, quote(value+"s"))
-	case form == "M":
-		u.set(name, quote(value+"MiB"))
+	case form == "n":
+		u.set(name, strconv.Itoa(number(value)))
 	default:
-		u.set(name, value)
+		u.set(name, quote(strconv.Itoa(number(value))+unitOf[form]))
 	}
 }
+
+// unitOf is the unit of uWSGI's numbers, by form.
+var unitOf = map[string]string{"s": "s", "ms": "ms", "M": "MiB"}
 
 // address takes a socket over; uWSGI writes paths without unix: and may leave the
 // host out.
@@ -247,6 +270,9 @@ func (u *uwsgi) gevent(o option) {
 
 // finish settles what several options say together.
 func (u *uwsgi) finish() {
+	if u.file != "" {
+		u.fileModule(u.value("chdir"))
+	}
 	if u.module != "" {
 		if u.callable != "" && !strings.Contains(u.module, ":") {
 			u.module += ":" + u.callable
