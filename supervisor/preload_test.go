@@ -121,10 +121,10 @@ func TestPreload(t *testing.T) {
 
 func TestPreloadThatFails(t *testing.T) {
 	t.Parallel()
-	for behave, want := range map[string]string{"broken": "exit status 1", "hang": "not imported after 3s"} {
+	for behave, want := range map[string]string{"broken": "exit status 1", "hang": "not imported after 8s"} {
 		cfg := preloadConfig(t, behave)
 		if behave == "hang" {
-			cfg.BootTimeout = 3 * time.Second // in which even a slow interpreter starts to import
+			cfg.BootTimeout = 8 * time.Second // in which even a slow interpreter starts to import
 		}
 		v := begin(t, cfg)
 		err := <-v.done
