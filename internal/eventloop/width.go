@@ -25,7 +25,8 @@ const (
 
 // width follows what the handlers do: quick ones share one processor; when one of
 // them keeps it so long that others wait, there will be more. A width that turned
-// out too narrow soon after it was taken back is kept longer the next time.
+// out too narrow soon after it was taken back is kept longer the next time, one that
+// was enough for long shorter.
 type width struct {
 	late atomic.Int64 // when a request last waited too long
 	max  int          // 0: leave GOMAXPROCS alone
@@ -116,8 +117,12 @@ func (w *width) wasLate(now int64) {
 	if w.max == 0 || w.now >= w.max || w.changed != 0 && now-w.changed < int64(quiet) && w.lowered != w.changed {
 		return
 	}
-	if w.lowered != 0 && now-w.lowered < int64(2*w.patience) {
+	switch {
+	case w.lowered == 0:
+	case now-w.lowered < int64(2*w.patience):
 		w.patience = min(2*w.patience, quietLimit)
+	default:
+		w.patience = max(w.patience/2, quiet)
 	}
 	w.changed = now
 	w.set(w.max)

@@ -89,5 +89,24 @@ func TestWidthRules(t *testing.T) {
 	if w.now != 3 || w.patience != 2*quiet {
 		t.Errorf("width %d, patience %v", w.now, w.patience)
 	}
+	for _, want := range []time.Duration{4 * quiet, 8 * quiet} { // a crowd every now and then
+		now += int64(time.Hour)
+		w.tick(now)
+		w.tick(now + int64(time.Hour))
+		now += int64(time.Hour)
+		if w.wasLate(now + 1); w.now != 3 || w.patience != want {
+			t.Errorf("width %d, patience %v, want %v", w.now, w.patience, want)
+		}
+	}
+	for _, want := range []time.Duration{4 * quiet, 2 * quiet, quiet, quiet} { // narrow for hours, and that was enough
+		now += int64(time.Hour)
+		w.tick(now)
+		now += int64(time.Hour)
+		w.tick(now)
+		now += int64(3 * time.Hour)
+		if w.wasLate(now); w.now != 3 || w.patience != want {
+			t.Errorf("width %d, patience %v, want %v", w.now, w.patience, want)
+		}
+	}
 	w.end()
 }
