@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/appd-server/appd/internal/handoff"
 )
 
@@ -950,7 +952,7 @@ func TestDeathsOnTheWayOut(t *testing.T) {
 		{exit{code: -1, signal: 9}, Killed},
 		{exit{code: -1, signal: 9, oom: true}, OutOfMemory},
 		{exit{code: -1, signal: 11}, Crashed},
-		{exit{code: 1}, Stopped},
+		{exit{code: 1}, Stopped}, // a Go program that ends with log.Fatal(server.Run(h))
 	} {
 		w := &fakeWorld{behave: func(p *fakeProcess, what string) {
 			if what == "start" {
@@ -958,7 +960,8 @@ func TestDeathsOnTheWayOut(t *testing.T) {
 			}
 		}}
 		var deaths []Reason
-		cfg := Config{Workers: 1}
+		var log lockedBuffer
+		cfg := Config{Workers: 1, Log: hclog.New(&hclog.LoggerOptions{Output: &log})}
 		inWorld(t, cfg, w, func() {
 			w.after(time.Second)
 			w.s.Stop(context.Background(), false)
@@ -971,6 +974,9 @@ func TestDeathsOnTheWayOut(t *testing.T) {
 		}
 		if !slices.Equal(deaths, []Reason{test.reason}) {
 			t.Errorf("%+v: %q", test.e, deaths)
+		}
+		if said := strings.Contains(log.String(), "worker died"); said != (test.reason != Stopped) {
+			t.Errorf("%+v: %s", test.e, &log)
 		}
 	}
 }
