@@ -101,7 +101,7 @@ func WriteReference(w io.Writer) error {
 	}{
 		{InAdmin, "An `admin \"ADDRESS\" { ... }` block serves /metrics, /healthz, /readyz, /status and a status page."},
 		{InNginx, "An `nginx { ... }` block describes the site that `appd nginx` writes."},
-		{InStatic, "`static \"/prefix/\" { ... }` inside the nginx block: files that nginx serves."},
+		{InStatic, "`static \"/prefix/\" { ... }` inside the nginx block: files that nginx serves. Without a slash at its end it is that path itself and what lies below it."},
 	} {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", block.in, block.text)
 		var rows []Setting
