@@ -199,7 +199,7 @@ func explainFlag(err error, set *pflag.FlagSet, v *verb) error {
 		return fmt.Errorf("--%s could be --%s", name, strings.Join(fits, ", --"))
 	}
 	if flag := config.FlagOf(strings.ReplaceAll(name, "-", "_")); flag != "" {
-		return fmt.Errorf("there is no flag --%s\nThe flag of this setting is --%s.", name, flag)
+		return fmt.Errorf("there is no flag --%s\nThe flag of this setting is --%s", name, flag)
 	}
 	var names []string
 	set.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
@@ -236,7 +236,7 @@ func (in *invocation) source() (config.Source, error) {
 	if s.File == "" {
 		if _, err := os.Stat(defaultFile); err != nil {
 			return s, errors.New("there is no appd.hcl here, and no application was named\n" +
-				"Name one (`appd shop.wsgi:application`, `appd ./cmd/shop`), a file (`appd -c FILE`), or let `appd init` write appd.hcl.")
+				"Name one (`appd shop.wsgi:application`, `appd ./cmd/shop`), a file (`appd -c FILE`), or let `appd init` write appd.hcl")
 		}
 		s.File = defaultFile
 	}

@@ -142,7 +142,7 @@ func TestForeign(t *testing.T) {
 	set := pflag.NewFlagSet("", pflag.ContinueOnError)
 	AddFlags(set)
 	for line := range strings.Lines(string(text)) {
-		for _, name := range strings.Fields(line) {
+		for name := range strings.FieldsSeq(line) {
 			_, _, answered := Foreign(name)
 			if flag, ok := strings.CutPrefix(name, "--"); ok {
 				known, _ := ResolveFlag(set, flag)

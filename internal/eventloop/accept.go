@@ -135,8 +135,10 @@ func (ls *listener) rest() bool {
 // turned off.
 func (l *Loop) rested() {
 	for _, ls := range l.listeners {
-		ls.mu.Lock()
-		ls.mu.Unlock() //nolint:staticcheck // only to wait
+		func() { // only to wait
+			ls.mu.Lock()
+			defer ls.mu.Unlock()
+		}()
 	}
 }
 
