@@ -8,6 +8,8 @@
 //	go run ./bench -wakeups   wake-ups per accepted connection, the spread of a burst
 //	go run ./bench -mixed     quick requests beside some that burn CPU
 //	go run ./bench -python    Python's worker beside uWSGI and gunicorn (needs the engine: make build, APPD_ENGINE)
+//	go run ./bench -python-loads    the same with other applications and numbers of connections
+//	go run ./bench -memory    memory of workers, also with a preloaded application (needs appd and its engine beside it)
 //
 // The cost is user and system time of the server's own processes, from /proc,
 // divided by the requests that wrk counted; neither nginx nor wrk is in it. The

@@ -16,6 +16,8 @@ import (
 	"time"
 )
 
+// nginxConf has reuseport, so that wrk's few connections are spread over nginx's two
+// processes: without, one of them often gets all and is itself what is measured.
 const nginxConf = `
 worker_processes 2;
 daemon off;
@@ -29,7 +31,7 @@ http {
 	upstream app_keep { server unix:%[1]s/app.sock; keepalive 64; keepalive_requests 10000000; }
 	upstream app { server unix:%[1]s/app.sock; }
 	server {
-		listen 127.0.0.1:%[2]d backlog=1024;
+		listen 127.0.0.1:%[2]d backlog=1024 reuseport;
 		location /fastcgi_keep/ { fastcgi_pass app_keep; fastcgi_keep_conn on; include %[1]s/params; }
 		location /fastcgi/ { fastcgi_pass app; include %[1]s/params; }
 		location /uwsgi/ { uwsgi_pass app; include %[1]s/uparams; }
@@ -108,6 +110,9 @@ func (n *nginx) stop() {
 	n.cmd.Process.Signal(os.Interrupt)
 	n.cmd.Wait()
 }
+
+// cpu is the time that nginx has used so far.
+func (n *nginx) cpu() time.Duration { return (&app{procs: []*exec.Cmd{n.cmd}}).cpu() }
 
 // loaded is what wrk saw.
 type loaded struct {

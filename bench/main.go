@@ -20,7 +20,9 @@ var (
 	workers  = flag.Int("workers", 2, "processes of each server")
 	only     = flag.String("only", "", "measure just this case (a name of the table)")
 	wakeups  = flag.Bool("wakeups", false, "wake-ups per accepted connection, and the spread of a burst")
-	pythonic = flag.Bool("python", false, "Python applications, beside uWSGI and gunicorn")
+	pythonic = flag.Bool("python", false, "a Python application of 12 bytes, beside uWSGI and gunicorn")
+	pyloads  = flag.Bool("python-loads", false, "Python applications under other loads")
+	memory   = flag.Bool("memory", false, "memory of a Python application's workers")
 	mixed    = flag.Bool("mixed", false, "quick requests beside some that burn 20 ms of CPU")
 	width    = flag.String("width", "", "a fixed GOMAXPROCS for appd's workers, which otherwise change it by themselves")
 	maxprocs = flag.String("gomaxprocs", "", "GOMAXPROCS of the standard library's servers")
@@ -67,7 +69,11 @@ func main() {
 	case *wakeups:
 		err = herd()
 	case *pythonic:
-		err = pythons()
+		err = pythons(pyCases[:1], *rounds)
+	case *pyloads:
+		err = pythons(pyCases[1:], 1)
+	case *memory:
+		err = memories()
 	case *mixed:
 		err = besides()
 	default:
@@ -79,7 +85,9 @@ func main() {
 	}
 }
 
-type result struct{ micros, rate, p99 float64 }
+// result is one measurement: CPU of the server's and of nginx's processes for a
+// request, requests per second, 99th percentile, and the PSS of a worker in KiB.
+type result struct{ micros, front, rate, p99, share float64 }
 
 // table measures every row in turn, several times.
 func table() error {
@@ -129,7 +137,7 @@ func measure(dir string, front *nginx, b bench) (result, error) {
 	}
 	time.Sleep(20 * time.Millisecond) // the last answers are still being accounted
 	used := s.cpu() - before
-	return result{used.Seconds() * 1e6 / float64(l.requests), l.rate, l.p99}, nil
+	return result{micros: used.Seconds() * 1e6 / float64(l.requests), rate: l.rate, p99: l.p99}, nil
 }
 
 func median(rs []result, f func(result) float64) float64 {

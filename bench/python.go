@@ -5,11 +5,9 @@
 package main
 
 import (
-	"cmp"
 	"embed"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,7 +74,7 @@ var pyCases = []pyCase{
 }
 
 // pythons measures every case with every server, in turns.
-func pythons() error {
+func pythons(cases []pyCase, rounds int) error {
 	dir, err := os.MkdirTemp("", "appd-bench-")
 	if err != nil {
 		return err
@@ -94,50 +92,70 @@ func pythons() error {
 		return err
 	}
 	defer front.stop()
-	for i, c := range pyCases {
+	for _, c := range cases {
 		results := map[string][]result{}
-		shares := map[string]int{}
-		for range cmp.Or(map[bool]int{true: *rounds}[i == 0], 1) {
+		for round := range rounds {
 			for _, s := range pyServers {
-				r, share, err := measurePython(dir, front, s, c)
+				if *only != "" && *only != s.name {
+					continue
+				}
+				r, err := measurePython(dir, front, s, c)
 				if err != nil {
 					return fmt.Errorf("%s, %s: %w", s.name, c.name, err)
 				}
+				fmt.Fprintf(os.Stderr, "round %d  %-24s %6.1f us  %8.0f req/s  p99 %.2f ms  nginx %.1f us\n", round+1, s.name, r.micros, r.rate, r.p99, r.front)
 				results[s.name] = append(results[s.name], r)
-				shares[s.name] = share
 			}
 		}
-		showPython(c, results, shares)
+		showPython(c, results)
+		if c == pyCases[0] {
+			showPythonTargets(results)
+		}
 	}
 	return nil
 }
 
-func showPython(c pyCase, results map[string][]result, shares map[string]int) {
-	micros := func(name string) float64 { return median(results[name], func(r result) float64 { return r.micros }) }
-	rate := func(name string) float64 { return median(results[name], func(r result) float64 { return r.rate }) }
-	fmt.Printf("\n| %s, %d connections | CPU us/request | requests/s | p99 ms | PSS a worker |\n|---|---|---|---|---|\n", c.name, c.conns)
+func showPython(c pyCase, results map[string][]result) {
+	fmt.Printf("\n| %s, %d connections | CPU us/request | nginx's | requests/s | p99 ms | PSS of a worker |\n|---|---|---|---|---|---|\n", c.name, c.conns)
 	for _, s := range pyServers {
-		p99 := median(results[s.name], func(r result) float64 { return r.p99 })
-		fmt.Printf("| %s | %.1f | %.0f | %.2f | %.1f MB |\n", s.name, micros(s.name), rate(s.name), p99, float64(shares[s.name])/1024)
+		rs := results[s.name]
+		if rs == nil {
+			continue
+		}
+		m := func(f func(result) float64) float64 { return median(rs, f) }
+		fmt.Printf("| %s | %.1f | %.1f | %.0f | %.2f | %.1f MB |\n", s.name, m(func(r result) float64 { return r.micros }),
+			m(func(r result) float64 { return r.front }), m(func(r result) float64 { return r.rate }),
+			m(func(r result) float64 { return r.p99 }), m(func(r result) float64 { return r.share })/1024)
 	}
-	if c != pyCases[0] {
-		return
-	}
+}
+
+// showPythonTargets compares round by round, because what the machine does beside
+// strikes those that are measured shortly after each other.
+func showPythonTargets(results map[string][]result) {
 	fmt.Println("\n| ratio | CPU | at most | requests/s | at least |\n|---|---|---|---|---|")
 	for _, t := range pyTargets {
+		var ratios []result
+		for i := range min(len(results[t.of]), len(results[t.to])) {
+			a, b := results[t.of][i], results[t.to][i]
+			ratios = append(ratios, result{micros: a.micros / b.micros, rate: a.rate / b.rate})
+		}
+		if ratios == nil {
+			continue
+		}
 		least := "-"
 		if t.faster > 0 {
 			least = fmt.Sprintf("%.1f", t.faster)
 		}
-		fmt.Printf("| %s / %s | %.2f | %.2f | %.2f | %s |\n", t.of, t.to, micros(t.of)/micros(t.to), t.cpu, rate(t.of)/rate(t.to), least)
+		fmt.Printf("| %s / %s | %.2f | %.2f | %.2f | %s |\n", t.of, t.to, median(ratios, func(r result) float64 { return r.micros }), t.cpu,
+			median(ratios, func(r result) float64 { return r.rate }), least)
 	}
 }
 
 // measurePython starts a server, loads it, and looks at its memory.
-func measurePython(dir string, front *nginx, s pyServer, c pyCase) (result, int, error) {
+func measurePython(dir string, front *nginx, s pyServer, c pyCase) (result, error) {
 	a, err := startPython(dir, s, filepath.Join(dir, "apps"), c.app)
 	if err != nil {
-		return result{}, 0, err
+		return result{}, err
 	}
 	defer a.stop()
 	url, script := front.url(s.location), ""
@@ -145,15 +163,16 @@ func measurePython(dir string, front *nginx, s pyServer, c pyCase) (result, int,
 		script = filepath.Join(dir, "post.lua")
 	}
 	if _, err := loadWith(script, url, c.conns, 300*time.Millisecond); err != nil {
-		return result{}, 0, err
+		return result{}, err
 	}
-	before := a.cpu()
+	before, frontBefore := a.cpu(), front.cpu()
 	l, err := loadWith(script, url, c.conns, time.Duration(*seconds*float64(time.Second)))
 	if err != nil {
-		return result{}, 0, err
+		return result{}, err
 	}
-	used := a.cpu() - before
-	return result{used.Seconds() * 1e6 / float64(l.requests), l.rate, l.p99}, a.share(), nil
+	used, frontUsed := a.cpu()-before, front.cpu()-frontBefore
+	each := func(d time.Duration) float64 { return d.Seconds() * 1e6 / float64(l.requests) }
+	return result{micros: each(used), front: each(frontUsed), rate: l.rate, p99: l.p99, share: float64(a.share())}, nil
 }
 
 // startPython starts two workers of a server on the socket in dir.
@@ -173,16 +192,11 @@ func startPython(dir string, s pyServer, path, module string) (*app, error) {
 		return nil, err
 	}
 	a := &app{procs: []*exec.Cmd{cmd}, gentle: true}
-	for range 200 {
-		if c, err := net.Dial("unix", socket); err == nil {
-			c.Close()
-			time.Sleep(500 * time.Millisecond) // its workers, too
-			return a, nil
-		}
-		time.Sleep(20 * time.Millisecond)
+	if err := reachable(socket); err != nil {
+		a.stop()
+		return nil, err
 	}
-	a.stop()
-	return nil, errors.New("it does not open its socket")
+	return a, nil
 }
 
 // startPythonWorkers is what the supervisor does, with access log and scoreboard.
@@ -275,25 +289,5 @@ func (a *app) share() (kib int) {
 	if children := childrenOf(pid); len(children) > 0 {
 		pid = children[len(children)-1]
 	}
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(b)) {
-		fmt.Sscanf(line, "Pss: %d", &kib)
-	}
-	return kib
-}
-
-func childrenOf(pid int) (children []int) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
-	if err != nil {
-		return nil
-	}
-	for s := range strings.FieldsSeq(string(b)) {
-		if n, err := strconv.Atoi(s); err == nil {
-			children = append(children, n)
-		}
-	}
-	return children
+	return shareOf(pid)
 }
