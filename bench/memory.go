@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -77,6 +78,8 @@ func measureMemory(dir string, front *nginx, location, command string) (worker, 
 	if err := reachable(socket); err != nil {
 		return 0, 0, err
 	}
+	http.Get(front.url(location)) // waits for the first worker
+	time.Sleep(2 * time.Second)   // and for the others
 	if _, err := load(front.url(location), 32, 2*time.Second); err != nil {
 		return 0, 0, err
 	}

@@ -206,6 +206,7 @@ func appd_start(handed *C.char, settings **C.char, threads *C.int) *C.char {
 		return text(err)
 	}
 	engine = w
+	keepPace()
 	shown, err := json.Marshal(w.settings)
 	if err != nil {
 		return text(err)
