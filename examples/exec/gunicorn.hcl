@@ -1,4 +1,4 @@
-# gunicorn itself under appd, for applications that appd does not load (tornado, aiohttp).
+# gunicorn itself under appd, for what appd does not load: asgi, say, with a worker class of uvicorn's.
 # `bin/appd -c examples/exec/gunicorn.hcl`, then http://127.0.0.1:8007/
 
 app {

@@ -114,8 +114,8 @@ func (l *loader) validatePython() {
 var foreignClasses = []struct{ part, way string }{
 	{"eventlet", "Write worker_class = \"gevent\": it waits in the same way."},
 	{"meinheld", "Write worker_class = \"gthread\" and threads = 4, or \"gevent\"."},
-	{"tornado", "Tornado runs its own loop: write exec = [\"python3\", \"server.py\"] and listen on descriptor 3."},
-	{"aiohttp", "aiohttp runs its own loop: write exec = [\"python3\", \"server.py\"] and listen on descriptor 3."},
+	{"tornado", "Tornado runs its own loop: write exec = [\"python3\", \"server.py\"] and listen on descriptor 3, as in docs/python.md."},
+	{"aiohttp", "aiohttp runs its own loop: write exec = [\"python3\", \"server.py\"] and listen on descriptor 3, as in docs/python.md."},
 	{"uvicorn", "asgi applications run as exec = [\"uvicorn\", \"--fd\", \"3\", \"shop.asgi:app\"]."},
 	{"asgi", "asgi applications run as exec = [\"uvicorn\", \"--fd\", \"3\", \"shop.asgi:app\"]."},
 }
