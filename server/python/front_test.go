@@ -104,7 +104,7 @@ func TestStopServesTheQueue(t *testing.T) {
 			}
 		})
 	}
-	for deadline := time.Now().Add(30 * time.Second); queued(t, s) < 4; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(60 * time.Second); queued(t, s) < 4; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Error("nothing waits in the accept queue")
 			break

@@ -221,7 +221,7 @@ func start(t *testing.T, o options) *worker {
 // await returns the next message of one of the kinds, or the first failure.
 func (w *worker) await(kind handoff.Kind) handoff.Message {
 	w.t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(60 * time.Second)
 	for {
 		select {
 		case m, ok := <-w.message:
@@ -248,7 +248,7 @@ func (w *worker) ended() error {
 	select {
 	case err := <-w.exited:
 		return err
-	case <-time.After(30 * time.Second):
+	case <-time.After(60 * time.Second):
 		w.t.Fatalf("the worker does not end\n%s", w.output.String())
 		return nil
 	}
@@ -287,7 +287,7 @@ func (w *worker) raw(request string) string {
 		w.t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(60 * time.Second))
 	io.WriteString(c, request)
 	b, _ := io.ReadAll(c)
 	return string(b)
@@ -302,7 +302,7 @@ func (w *worker) logged(text string) {
 // printed waits until the output holds text n times.
 func (w *worker) printed(text string, n int) {
 	w.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); strings.Count(w.output.String(), text) < n; {
+	for deadline := time.Now().Add(60 * time.Second); strings.Count(w.output.String(), text) < n; {
 		if time.Now().After(deadline) {
 			w.t.Fatalf("not printed %d times: %q", n, text)
 		}

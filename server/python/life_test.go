@@ -148,7 +148,7 @@ func (w *worker) begin(path string) {
 func (w *worker) busy(n int) handoff.Snapshot {
 	w.t.Helper()
 	var s handoff.Snapshot
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		if err := w.view.Read(&s, handoff.Now()); err == nil && len(s.InFlight) == n {
 			return s
 		}
@@ -398,7 +398,7 @@ func TestMover(t *testing.T) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(60 * time.Second):
 		t.Fatal("no answer")
 	}
 }

@@ -213,7 +213,7 @@ func TestTruncatedBody(t *testing.T) {
 				defer c.Close()
 				c.Write(request)
 				c.(*net.UnixConn).CloseWrite()
-				c.SetDeadline(time.Now().Add(10 * time.Second))
+				c.SetDeadline(time.Now().Add(60 * time.Second))
 				if b, _ := io.ReadAll(c); strings.Contains(string(b), "200 OK") {
 					t.Errorf("answer = %q", b)
 				}

@@ -68,7 +68,7 @@ func open(t *testing.T, app, hcl, mount string) *site {
 			t.Logf("nginx:\n%.3000s", errors)
 		}
 	})
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		if r, err := s.client("uwsgi").Get("http://site.example" + mount + "/"); err == nil {
 			r.Body.Close()
 			if r.StatusCode == 200 {
@@ -120,7 +120,7 @@ func (s *site) begin() {
 		s.appd.Process.Signal(os.Interrupt)
 		select {
 		case <-s.ended:
-		case <-time.After(30 * time.Second):
+		case <-time.After(60 * time.Second):
 			s.t.Error("appd does not stop")
 			s.appd.Process.Kill()
 			<-s.ended
@@ -174,7 +174,7 @@ func request(method, target string, body io.Reader, fields ...string) *http.Requ
 // inFlight waits until a request is inside the application.
 func (s *site) inFlight(target string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(s.verb("status", "--json"), target); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(60 * time.Second); !strings.Contains(s.verb("status", "--json"), target); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("%s is not in flight", target)
 		}
