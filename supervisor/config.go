@@ -167,6 +167,10 @@ type Listener struct {
 	Owner   string      // name or number; "" = unchanged
 	Group   string      // name or number; "" = www-data or nginx where that can be set
 	Backlog int         // 0 = 2048
+
+	// FrontUser is who connects, a name or a number: the start warns if that user may
+	// not. "" = www-data or nginx, whichever there is.
+	FrontUser string
 }
 
 // Recycle says when a healthy worker is replaced. Zero means never.

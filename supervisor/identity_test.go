@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -268,5 +269,14 @@ func TestWebServersUserIsWarnedAbout(t *testing.T) {
 	v := serve(t, cfg)
 	if !strings.Contains(v.log.String(), "the web server's user cannot open the socket") {
 		t.Errorf("no warning\n%s", v.log)
+	}
+}
+
+// A web server that runs as we do may open whatever we made.
+func TestOwnWebServersUser(t *testing.T) {
+	cfg := realConfig(t, "")
+	cfg.Listeners[0].FrontUser = strconv.Itoa(os.Geteuid())
+	if v := serve(t, cfg); strings.Contains(v.log.String(), "the web server's user cannot open the socket") {
+		t.Errorf("a warning about ourselves\n%s", v.log)
 	}
 }

@@ -88,8 +88,15 @@ func (l *listener) advise(log *journal) {
 	if l.path == "" {
 		return
 	}
-	for _, name := range fronts {
+	names := fronts
+	if l.spec.FrontUser != "" {
+		names = []string{l.spec.FrontUser}
+	}
+	for _, name := range names {
 		u, err := user.Lookup(name)
+		if err != nil {
+			u, err = user.LookupId(name)
+		}
 		if err != nil {
 			continue
 		}

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -53,9 +54,9 @@ func settings(c *config.Config, runDir string) (supervisor.Config, error) {
 		Dev:           c.Reload,
 		ExecVerb:      execVerb,
 	}
-	group := frontGroup(c)
+	frontUser, group := frontAccount(c)
 	for _, l := range c.Listen {
-		s.Listeners = append(s.Listeners, listener(l, group))
+		s.Listeners = append(s.Listeners, listener(l, frontUser, group))
 	}
 	for _, h := range c.Hooks {
 		if !h.Inside() {
@@ -73,17 +74,19 @@ func limit(d time.Duration) time.Duration {
 	return d
 }
 
-// frontGroup is the group that sockets get by default: that of the nginx which appd
-// runs, "" where there is none.
-func frontGroup(c *config.Config) string {
-	if len(managed(c)) == 0 || os.Geteuid() != 0 {
-		return ""
+// frontAccount is who connects to the sockets, and the group that they get by default:
+// those of the nginx that appd runs. Both are "" where there is none.
+func frontAccount(c *config.Config) (name, group string) {
+	switch {
+	case len(managed(c)) == 0:
+		return "", ""
+	case os.Geteuid() != 0: // nginx stays who we are
+		return strconv.Itoa(os.Geteuid()), ""
 	}
-	_, group := nginx.Account()
-	return group
+	return nginx.Account()
 }
 
-func listener(l *config.Listen, group string) supervisor.Listener {
+func listener(l *config.Listen, frontUser, group string) supervisor.Listener {
 	return supervisor.Listener{
 		Worker: handoff.Listener{
 			Address:       l.Address,
@@ -99,6 +102,8 @@ func listener(l *config.Listen, group string) supervisor.Listener {
 		Owner:   l.Owner,
 		Group:   cmp.Or(l.Group, group),
 		Backlog: l.Backlog,
+
+		FrontUser: frontUser,
 	}
 }
 
