@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
@@ -34,6 +35,30 @@ func readIgnore(dir string) (rules []ignoreRule) {
 	return rules
 }
 
+// outerRules returns the rules of the folders around dir, up to the repository's root;
+// none when they exclude dir itself, which somebody wants to be watched after all.
+func outerRules(dir string) (rules []ignoreRule) {
+	var around []string
+	for at := dir; ; at = filepath.Dir(at) {
+		if _, err := os.Lstat(filepath.Join(at, ".git")); err == nil {
+			break
+		}
+		if at == filepath.Dir(at) {
+			return nil // in no repository
+		}
+		around = append(around, filepath.Dir(at))
+	}
+	for _, at := range slices.Backward(around) {
+		rules = append(rules, readIgnore(at)...)
+	}
+	for _, at := range append(around, dir) {
+		if ignored(rules, at, true) {
+			return nil
+		}
+	}
+	return rules
+}
+
 // parseIgnore reads one line. A pattern with a slash before its end is anchored
 // to dir, one without matches at any depth.
 func parseIgnore(dir, line string) (r ignoreRule, ok bool) {
@@ -50,6 +75,9 @@ func parseIgnore(dir, line string) (r ignoreRule, ok bool) {
 	}
 	if folder, found := strings.CutSuffix(line, "/"); found {
 		r.dirOnly, line = true, folder
+	}
+	if strings.HasSuffix(line, "/**") {
+		line += "/*" // what is inside, but not the folder, from which some may be excepted
 	}
 	if anchored := strings.Contains(line, "/"); anchored {
 		r.pattern = strings.TrimPrefix(line, "/")

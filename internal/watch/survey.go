@@ -51,7 +51,7 @@ func (w *Watcher) survey(last survey) survey {
 	}}
 	for _, t := range w.Trees {
 		s.approach(t.Dir)
-		s.walk(t, t.Dir, nil)
+		s.walk(t, t.Dir, outerRules(t.Dir))
 	}
 	for _, pattern := range w.extra {
 		s.glob(pattern)
@@ -126,12 +126,13 @@ func (s *surveyor) glob(pattern string) {
 		return
 	}
 	s.dir(base)
-	deep := strings.Contains(rest, "/")
-	filepath.WalkDir(base, func(path string, d fs.DirEntry, err error) error {
+	deep := strings.Contains(rest, "/") || strings.Contains(rest, "**")
+	// With a slash, because the folder may be a link, which a walk does not follow.
+	filepath.WalkDir(base+"/", func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return nil
-		case path == base:
+		case path == base+"/":
 			return nil
 		case d.IsDir():
 			if !deep || pruned(path, d.Name()) {

@@ -67,8 +67,9 @@ type Watcher struct {
 	extra   []string
 	links   map[string]bool // symbolic links on the way to what is watched
 	last    survey
-	notify  *fsnotify.Watcher // nil while polling
-	added   map[string]uint64 // what notify watches: path and inode
+	notify  *fsnotify.Watcher   // nil while polling
+	added   map[string]uint64   // what notify watches: path and inode
+	names   map[uint64][]string // paths of one inode: its events come under one of them
 	inbox   chan []string
 	asks    chan chan struct{}
 	pauses  chan *pause
@@ -90,6 +91,7 @@ func New(w Watcher) *Watcher {
 		w.open = fsnotify.NewWatcher
 	}
 	w.modules, w.links, w.added = map[string]bool{}, map[string]bool{}, map[string]uint64{}
+	w.names = map[uint64][]string{}
 	w.inbox, w.asks = make(chan []string, 16), make(chan chan struct{})
 	w.pauses = make(chan *pause)
 	for _, p := range slices.Concat(w.Extra, w.Browser) {
@@ -241,6 +243,9 @@ func (w *Watcher) watchDirs(dirs map[string]uint64) (added bool) {
 	for path, inode := range w.added {
 		if now, wanted := dirs[path]; !wanted || now != inode {
 			w.notify.Remove(path) // gone already, when the folder was deleted
+			for _, same := range w.names[inode] {
+				delete(w.added, same) // one watch had all its names
+			}
 			delete(w.added, path)
 		}
 	}
@@ -256,36 +261,48 @@ func (w *Watcher) watchDirs(dirs map[string]uint64) (added bool) {
 		}
 		w.added[path], added = inode, true
 	}
+	clear(w.names)
+	for path, inode := range w.added {
+		w.names[inode] = append(w.names[inode], path)
+	}
 	return added
 }
 
-// matters says whether an event can mean a change.
+// matters says whether an event can mean a change, under any name of its folder.
 func (w *Watcher) matters(e fsnotify.Event) bool {
-	if e.Op == fsnotify.Chmod {
+	dir, name := filepath.Split(e.Name)
+	if e.Op == fsnotify.Chmod || dropping(name) {
 		return false
 	}
-	name := filepath.Base(e.Name)
-	if dropping(name) {
-		return false
+	for _, other := range w.names[w.added[filepath.Clean(dir)]] {
+		if w.counts(filepath.Join(other, name)) {
+			return true
+		}
 	}
-	if _, watched := w.added[e.Name]; watched || w.links[e.Name] || name == ".gitignore" {
+	return w.counts(e.Name)
+}
+
+// counts says whether something at path can be of interest.
+func (w *Watcher) counts(path string) bool {
+	name := filepath.Base(path)
+	if _, watched := w.added[path]; watched || w.links[path] || name == ".gitignore" {
 		return true
 	}
-	if _, known := w.last.files[e.Name]; known || w.last.open[filepath.Dir(e.Name)] {
+	if _, known := w.last.files[path]; known || w.last.open[filepath.Dir(path)] {
 		return true
 	}
 	for _, t := range w.Trees {
-		if t.Match(e.Name) {
+		if t.Match(path) {
 			return true
 		}
 	}
 	for _, p := range w.extra {
-		if doublestar.PathMatchUnvalidated(p, e.Name) {
+		if doublestar.PathMatchUnvalidated(p, path) {
 			return true
 		}
 	}
-	info, err := os.Lstat(e.Name)
-	return err == nil && (info.IsDir() && !pruned(e.Name, name) || info.Mode()&fs.ModeSymlink != 0)
+	info, err := os.Lstat(path)
+	return err == nil && (info.IsDir() && !pruned(path, name) || info.Mode()&fs.ModeSymlink != 0)
 }
 
 // browserOnly says whether the application reads path by itself.

@@ -307,11 +307,14 @@ func TestExtraFiles(t *testing.T) {
 			filepath.Join(dir, "settings.toml"),
 			filepath.Join(dir, "templates/**/*.html"),
 			filepath.Join(dir, "not/yet/there/*.sql"),
+			filepath.Join(dir, "folder"),
 		}
 		w.Browser = []string{filepath.Join(dir, "templates/**/*.html")}
-	}, "main.go", "package main")
+	}, "main.go", "package main", "folder/inner/note.txt", "1")
 	s.write("settings.toml", "a = 1")
 	s.expect("settings.toml")
+	s.write("folder/inner/note.txt", "2")
+	s.expect("folder/inner/note.txt")
 	s.write("templates/deep/page.html", "<p>")
 	c := s.next()
 	if !c.Browser || !slices.Equal(s.names(c), []string{"templates/deep/page.html"}) {
@@ -362,6 +365,63 @@ func TestSources(t *testing.T) {
 				t.Errorf("%s is source", name)
 			}
 		}
+	}
+}
+
+// TestOuterIgnore: the repository's .gitignore counts for a module in a folder of it,
+// unless it would ignore all of the module.
+func TestOuterIgnore(t *testing.T) {
+	for _, tt := range []struct {
+		ignore string
+		want   []string // of the saves below
+	}{
+		{"shop/gen/\n*_gen.go\n", []string{"shop/main.go"}},
+		{"gen/**\n!gen/keep.go\n", []string{"shop/gen/x.go", "shop/main.go", "shop/x_gen.go"}}, // anchored: not of shop/gen
+		{"shop/gen/**\n!shop/gen/x.go\n", []string{"shop/gen/x.go", "shop/main.go", "shop/x_gen.go"}},
+		{"/shop\n*_gen.go\n", []string{"shop/gen/x.go", "shop/main.go", "shop/x_gen.go"}},
+	} {
+		s := watchSite(t, func(dir string, w *Watcher) {
+			w.Trees = []Tree{{Dir: filepath.Join(dir, "shop"), Match: GoSource}, {Dir: filepath.Join(dir, "zz"), Match: GoSource}}
+		}, ".git/HEAD", "x", ".gitignore", tt.ignore, "shop/main.go", "package main", "shop/gen/x.go", "package gen", "shop/x_gen.go", "package main")
+		s.write("shop/gen/x.go", "package gen // 2")
+		s.write("shop/x_gen.go", "package main // 2")
+		s.write("shop/main.go", "package main // 2")
+		s.expect(tt.want...)
+	}
+}
+
+// TestExtraBehindLink: a folder that is a link is looked into.
+func TestExtraBehindLink(t *testing.T) {
+	s := watchSite(t, func(dir string, w *Watcher) {
+		os.Symlink("themes/dark", filepath.Join(dir, "theme"))
+		w.Extra = []string{filepath.Join(dir, "theme")}
+	}, "themes/dark/deep/page.txt", "1", "main.go", "package main")
+	s.write("themes/dark/deep/page.txt", "2")
+	s.expect("theme/deep/page.txt")
+	s.link("themes/light", "theme.tmp")
+	s.write("themes/light/deep/page.txt", "2")
+	s.rename("theme.tmp", "theme")
+	s.expect()
+	s.write("themes/light/deep/page.txt", "3")
+	s.expect("theme/deep/page.txt")
+	s.write("themes/dark/new.go", "package dark") // its folder lost one of two names
+	s.expect("themes/dark/new.go")
+}
+
+// TestOverflow: when events were lost everything is looked at.
+func TestOverflow(t *testing.T) {
+	faults := make(chan error)
+	s := watchSite(t, func(_ string, w *Watcher) {
+		w.open = func() (*fsnotify.Watcher, error) {
+			n, err := fsnotify.NewWatcher()
+			n.Events, n.Errors = nil, faults // all of them are lost
+			return n, err
+		}
+	}, "main.go", "package main")
+	s.write("main.go", "package main // 2")
+	faults <- fsnotify.ErrEventOverflow
+	if got := s.names(s.next()); !slices.Equal(got, []string{"main.go"}) {
+		t.Errorf("changed = %v", got)
 	}
 }
 
