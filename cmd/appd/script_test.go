@@ -225,7 +225,11 @@ func until(try func() bool) bool {
 func cmdWaitFile(ts *testscript.TestScript, _ bool, args []string) {
 	re := regexp.MustCompile("(?m)" + args[1])
 	var text []byte
-	if !until(func() bool { text, _ = os.ReadFile(ts.MkAbs(args[0])); return re.Match(text) }) {
+	if !until(func() bool {
+		var err error
+		text, err = os.ReadFile(ts.MkAbs(args[0]))
+		return err == nil && re.Match(text)
+	}) {
 		ts.Fatalf("%s never matched %s:\n%s", args[0], args[1], text)
 	}
 }
@@ -336,17 +340,15 @@ func cmdSteal(ts *testscript.TestScript, _ bool, args []string) {
 	l.Close()
 }
 
+var engineDir string // for the Python engine
+
 // builtEngine builds the Python engine once for all scripts.
 var builtEngine = sync.OnceValues(func() (string, error) {
 	root, err := repository()
 	if err != nil {
 		return "", err
 	}
-	dir, err := os.MkdirTemp("", "appd-engine-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "appd_engine.abi3.so")
+	path := filepath.Join(engineDir, "appd_engine.abi3.so")
 	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-o", path, "./server/python/engine")
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -68,7 +68,12 @@ func (b *Builder) Build(ctx context.Context, j Job) (string, error) {
 	}
 	path := filepath.Join(b.Dir, fmt.Sprintf("%s-%d-%d", fileName(j.Name), os.Getpid(), j.Generation))
 	args := append([]string{"go", "build", "-buildvcs=false", "-o", path}, j.Flags...)
-	if err := Run(ctx, Command{Args: append(args, j.Package), Dir: j.Dir, Env: b.environ(j), User: j.User}); err != nil {
+	env, clean, err := scratch(b.environ(j), j.User)
+	if err != nil {
+		return "", err
+	}
+	defer clean()
+	if err := Run(ctx, Command{Args: append(args, j.Package), Dir: j.Dir, Env: env, User: j.User}); err != nil {
 		return "", err
 	}
 	info, err := os.Stat(path)
@@ -134,6 +139,25 @@ func give(dir string, user *syscall.Credential) error {
 		return nil
 	}
 	return os.Chown(dir, int(user.Uid), int(user.Gid))
+}
+
+// scratch gives the compiler a temporary folder of its own. One that is killed, because
+// a newer change came, does not tidy up by itself.
+func scratch(env []string, user *syscall.Credential) (with []string, clean func(), err error) {
+	parent := lookup(env, "GOTMPDIR")
+	if parent == "" {
+		parent = lookup(env, "TMPDIR")
+	}
+	dir, err := os.MkdirTemp(parent, "appd-build-")
+	if err != nil {
+		return nil, nil, err
+	}
+	clean = func() { os.RemoveAll(dir) }
+	if err := give(dir, user); err != nil {
+		clean()
+		return nil, nil, err
+	}
+	return append(env, "GOTMPDIR="+dir), clean, nil
 }
 
 // environ is the compiler's environment. Without a cache and a folder for modules

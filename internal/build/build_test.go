@@ -129,9 +129,7 @@ func TestCancel(t *testing.T) {
 	go func() {
 		done <- Run(ctx, Command{Args: []string{"sh", "-c", "sleep 600 & echo $! > pid; mv pid started; wait"}, Dir: dir})
 	}()
-	for !exists(started) {
-		time.Sleep(time.Millisecond)
-	}
+	await(t, "the command runs", func() bool { return exists(started) })
 	cancel(why)
 	if err := <-done; !errors.Is(err, why) {
 		t.Errorf("Run = %v, want the cause", err)
@@ -141,8 +139,44 @@ func TestCancel(t *testing.T) {
 		t.Fatal(err)
 	}
 	pid := strings.TrimSpace(string(text))
-	for !ended(pid) {
-		time.Sleep(time.Millisecond)
+	await(t, "the command's child is gone", func() bool { return ended(pid) })
+}
+
+// TestCancelLeavesNothing: a compiler that is killed cannot remove its temporary files.
+func TestCancelLeavesNothing(t *testing.T) {
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("a newer change came")
+	// A compiler that takes as long as it likes: it is killed as soon as it is at work.
+	tool := filepath.Join(t.TempDir(), "slow")
+	if err := os.WriteFile(tool, []byte("#!/bin/sh\ncase $* in *-V=full*) exec \"$@\";; esac\n: > "+tool+".runs\nsleep 600\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	dir := source(t, "main.go", "package main\n\nfunc main() {}\n")
+	b := &Builder{Dir: t.TempDir(), Cache: t.TempDir()}
+	done := make(chan error)
+	go func() {
+		_, err := b.Build(ctx, Job{Package: ".", Name: "x", Dir: dir, Flags: []string{"-toolexec=" + tool}, Env: []string{"GOCACHE=" + t.TempDir()}})
+		done <- err
+	}()
+	await(t, "the compiler runs", func() bool { return exists(tool + ".runs") })
+	cancel(why)
+	if err := <-done; !errors.Is(err, why) {
+		t.Errorf("Build = %v, want the cause", err)
+	}
+	if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
+		t.Errorf("left in the temporary folder: %v, %v", left, err)
+	}
+}
+
+// await waits until ok says true.
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within a minute: %s", what)
+		}
 	}
 }
 

@@ -58,12 +58,19 @@ limit_request_field_size = 65536
 limit_request_fields = 2000
 `
 
+// stoppedAppd is the folders of an appd that does not run yet.
+func stoppedAppd(t testing.TB, name string) *appd {
+	t.Helper()
+	dir := folder(t, name)
+	return &appd{dir: dir, notes: subfolder(t, dir, "notes")}
+}
+
 // newAppd starts appd and waits until a request is answered.
 func newAppd(t testing.TB, name string, env map[string]string, extra string) *appd {
 	t.Helper()
-	a := &appd{dir: folder(t, name), notes: folder(t, name+"/notes")}
+	a := stoppedAppd(t, name)
 	a.conf = write(t, filepath.Join(a.dir, "appd.hcl"), a.config(t, env, extra))
-	a.process = launch(t, name+".appd", nil, binary(t, "appd"), "-c", a.conf)
+	a.process = launch(t, filepath.Base(a.dir)+".appd", nil, binary(t, "appd"), "-c", a.conf)
 	a.awaitListen(t, a.http())
 	eventually(t, "the first answer of "+name, func() bool {
 		if a.ended() {
@@ -75,16 +82,17 @@ func newAppd(t testing.TB, name string, env map[string]string, extra string) *ap
 	return a
 }
 
+// release lets requests go that wait for it in the application.
+func (a *appd) release(t testing.TB, key, event string) {
+	t.Helper()
+	write(t, filepath.Join(a.notes, key+"."+event), "")
+}
+
 // ownAppd is an appd for one test, stopped at its end.
 func ownAppd(t *testing.T, env map[string]string, extra string) *appd {
 	t.Helper()
-	a := newAppd(t, strings.NewReplacer("/", "-").Replace(t.Name()), env, extra)
-	t.Cleanup(func() {
-		a.end(t)
-		if t.Failed() {
-			t.Logf("log of appd:\n%s", a.tail())
-		}
-	})
+	a := newAppd(t, t.Name(), env, extra)
+	t.Cleanup(func() { a.end(t) })
 	return a
 }
 
@@ -123,13 +131,7 @@ var (
 func shared(t testing.TB) *appd {
 	t.Helper()
 	sharedOnce.Do(func() {
-		a := newAppd(t, "shared", nil, settings)
-		cleanups.add(func() {
-			if err := a.stop(syscall.SIGTERM); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-			}
-		})
-		sharedAppd = a
+		sharedAppd = newAppd(lasting{t}, "shared", nil, settings)
 	})
 	if sharedAppd == nil {
 		t.Fatal("the shared appd did not start")

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -25,13 +26,13 @@ type chromium struct {
 // startChromium starts a browser that talks to nobody but the pages it is sent to.
 func startChromium(t *testing.T) *chromium {
 	t.Helper()
-	data := folder(t, strings.ReplaceAll(t.Name(), "/", "-")+"-chromium")
-	b := &chromium{process: launch(t, "chromium", []string{"HOME=" + data}, need(t, "chromium"),
+	data := folder(t, t.Name()+"-chromium")
+	b := &chromium{process: launch(t, "chromium", []string{"HOME=" + data, "TMPDIR=" + data}, need(t, "chromium"),
 		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync",
 		"--remote-debugging-port=0", "--remote-allow-origins=*", "--user-data-dir="+data, "about:blank")}
 	t.Cleanup(func() {
-		b.cmd.Process.Kill()
+		syscall.Kill(-b.cmd.Process.Pid, syscall.SIGKILL) // with all its helpers
 		<-b.done
 	})
 	eventually(t, "Chromium's DevTools", func() bool {
@@ -118,7 +119,7 @@ func (p *tab) await(what, expression, want string) {
 		if got = p.eval(expression); got == want {
 			return
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(pause)
 	}
 	p.t.Fatalf("%s: %s: %s = %q, want %q\npage: %s", p.name, what, expression, got, want,
 		p.eval("document.documentElement.outerHTML.slice(0, 2000)"))

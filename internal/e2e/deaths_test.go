@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -85,7 +86,7 @@ func TestStoppedWorker(t *testing.T) {
 	}
 	eventually(t, "the stopped worker is replaced", func() bool {
 		s := a.status(t)
-		return len(s.Deaths) == 1 && s.Deaths[0].PID == victim && ready(s) == 2
+		return ready(s) == 2 && slices.ContainsFunc(s.Deaths, func(d supervisor.Death) bool { return d.PID == victim })
 	})
 	a.awaitLog(t, "the process is stopped (SIGSTOP)")
 	for _, f := range fronts {
@@ -111,7 +112,7 @@ func TestChildrenAndFloods(t *testing.T) {
 // a limit, which only some machines let us make.
 func TestOutOfMemory(t *testing.T) {
 	group := limitedGroup(t, 200<<20)
-	a := &appd{dir: folder(t, t.Name()), notes: folder(t, t.Name()+"/notes")}
+	a := stoppedAppd(t, t.Name())
 	a.conf = write(t, filepath.Join(a.dir, "appd.hcl"), a.config(t, nil, "workers = 1\n"))
 	a.process = launch(t, t.Name()+".appd", nil, "/bin/sh", "-c",
 		`echo $$ > "$1" && shift && exec "$@"`, "sh", filepath.Join(group, "cgroup.procs"), binary(t, "appd"), "-c", a.conf)

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -30,7 +29,7 @@ func newProject(t *testing.T) *project {
 		t.Fatal(err)
 	}
 	repository := strings.TrimSpace(string(out))
-	p := &project{t: t, dir: folder(t, strings.ReplaceAll(t.Name(), "/", "-")+"-project")}
+	p := &project{t: t, dir: folder(t, t.Name()+"-project")}
 	p.write("go.mod", fmt.Sprintf("module shop\n\ngo 1.26\n\nrequire github.com/appd-server/appd v0.0.0\n\nreplace github.com/appd-server/appd => %s\n", repository))
 	sum, err := os.ReadFile(filepath.Join(repository, "go.sum"))
 	if err != nil {
@@ -91,19 +90,11 @@ browser_reload = ["*.css"]
 run_dir = %q
 `, addr, socket, filepath.Join(p.dir, "run")))
 	server := launch(t, "develop", []string{"GOFLAGS=-mod=mod"}, binary(t, "appd"), "dev", "-c", filepath.Join(p.dir, "appd.hcl"))
-	t.Cleanup(func() {
-		if err := server.stop(syscall.SIGTERM); err != nil {
-			t.Error(err)
-		}
-		if t.Failed() {
-			t.Logf("log of appd:\n%s", server.tail())
-		}
-	})
 	server.awaitListen(t, addr)
 	pages := map[string]string{"http": addr, "fastcgi": freeAddr(t), "uwsgi": freeAddr(t)}
 	var sites []nginx.Site
 	for _, protocol := range []string{"fastcgi", "uwsgi"} {
-		sites = append(sites, nginx.Site{Name: protocol, Listen: []string{pages[protocol]}, Protocol: protocol, Upstream: "unix:" + socket, Timeout: 30 * time.Second})
+		sites = append(sites, nginx.Site{Name: protocol, Listen: []string{pages[protocol]}, Protocol: protocol, Upstream: "unix:" + socket, Timeout: limit})
 	}
 	runNginx(t, "develop-nginx", sites, "")
 
@@ -149,15 +140,7 @@ func (p *project) develop(app string) (addr string, server *process) {
 	t.Helper()
 	addr = freeAddr(t)
 	p.write("appd.hcl", fmt.Sprintf("%s\nlisten %q {}\nrun_dir = %q\n", app, addr, filepath.Join(p.dir, "run")))
-	server = launch(t, strings.ReplaceAll(t.Name(), "/", "-"), []string{"GOFLAGS=-mod=mod"}, binary(t, "appd"), "dev", "-c", filepath.Join(p.dir, "appd.hcl"))
-	t.Cleanup(func() {
-		if err := server.stop(syscall.SIGTERM); err != nil {
-			t.Error(err)
-		}
-		if t.Failed() {
-			t.Logf("log of appd:\n%s", server.tail())
-		}
-	})
+	server = launch(t, filepath.Base(p.dir), []string{"GOFLAGS=-mod=mod"}, binary(t, "appd"), "dev", "-c", filepath.Join(p.dir, "appd.hcl"))
 	server.awaitListen(t, addr)
 	return addr, server
 }

@@ -38,17 +38,7 @@ func startHello(t *testing.T) (p *process, ports map[string]string) {
 	ports = map[string]string{"fastcgi": freePort(t), "uwsgi": freePort(t), "http": freePort(t)}
 	env := []string{"HELLO_FASTCGI=" + ports["fastcgi"], "HELLO_UWSGI=" + ports["uwsgi"], "HELLO_HTTP=" + ports["http"]}
 	p = launch(t, t.Name(), env, binary(t, "appd"), "-c", write(t, filepath.Join(dir, "appd.hcl"), conf))
-	t.Cleanup(func() {
-		if err := p.stop(syscall.SIGTERM); err != nil {
-			t.Error(err)
-		}
-		if t.Failed() {
-			t.Log(p.tail())
-		}
-	})
-	for _, port := range ports {
-		p.awaitListen(t, "127.0.0.1:"+port)
-	}
+	p.awaitLog(t, "nginx ready") // somebody listens before that, for a moment: nginx -t binds its addresses
 	return p, ports
 }
 

@@ -3,11 +3,8 @@
 package e2e
 
 import (
-	"fmt"
-	"os"
 	"slices"
 	"sync"
-	"syscall"
 	"testing"
 )
 
@@ -56,20 +53,8 @@ func family(t testing.TB, p program) []*front {
 	if running.fronts == nil {
 		running.fronts = map[string][]*front{}
 	}
-	fronts := p.start(t, a)
+	fronts := p.start(lasting{t}, a)
 	running.fronts[p.name] = fronts
-	stopped := map[*process]bool{}
-	for _, f := range fronts {
-		if stopped[f.server] {
-			continue
-		}
-		stopped[f.server] = true
-		cleanups.add(func() {
-			if err := f.server.stop(syscall.SIGTERM); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-			}
-		})
-	}
 	return fronts
 }
 

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // manager is the notify socket of a service manager that listens.
@@ -21,9 +20,9 @@ type manager struct {
 	said []string
 }
 
-func newManager(t *testing.T) *manager {
+func newManager(t *testing.T, dir string) *manager {
 	t.Helper()
-	m := &manager{path: filepath.Join(folder(t, t.Name()), "notify")}
+	m := &manager{path: filepath.Join(dir, "notify")}
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: m.path, Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
@@ -70,8 +69,8 @@ func (m *manager) await(t *testing.T, n int, what ...string) (upTo int) {
 // A whole life under systemd's protocol: socket activation, READY, WATCHDOG,
 // RELOADING and READY, MAINPID of an upgrade, STOPPING; the manager's socket stays.
 func TestServiceManager(t *testing.T) {
-	m := newManager(t)
-	a := &appd{dir: filepath.Dir(m.path), notes: folder(t, t.Name()+"/notes")}
+	a := stoppedAppd(t, t.Name())
+	m := newManager(t, a.dir)
 	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: a.http(), Net: "unix"})
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +104,7 @@ func TestServiceManager(t *testing.T) {
 	ok(t, a.http(), "GET", "/whoami", nil)
 	a.verb(t, "stop")
 	m.await(t, n, "STOPPING=1")
-	if c, err := net.DialTimeout("unix", a.http(), time.Second); err != nil {
+	if c, err := net.Dial("unix", a.http()); err != nil {
 		t.Errorf("the manager's socket is gone: %v", err)
 	} else {
 		c.Close()

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/appd-server/appd/nginx"
 )
@@ -61,15 +60,14 @@ const distribution = `
 // nginxSite is a site of package nginx in front of a.
 func nginxSite(a *appd, name, addr, protocol string) nginx.Site {
 	return nginx.Site{
-		Name: name, Listen: []string{addr}, Protocol: protocol, Upstream: "unix:" + a.socket(protocol), Timeout: 30 * time.Second,
+		Name: name, Listen: []string{addr}, Protocol: protocol, Upstream: "unix:" + a.socket(protocol), Timeout: limit,
 		Static: []nginx.Static{{Prefix: "/protected/", Alias: filepath.Join(a.dir, "protected"), Internal: true}},
 	}
 }
 
 func startNginx(t testing.TB, a *appd) []*front {
 	t.Helper()
-	folder(t, filepath.Join(filepath.Base(a.dir), "protected"))
-	write(t, filepath.Join(a.dir, "protected", "file.txt"), "the protected file")
+	write(t, filepath.Join(subfolder(t, a.dir, "protected"), "file.txt"), "the protected file")
 	fronts := []*front{
 		{code: "NF", protocol: "fastcgi", spools: true},
 		{code: "NK", protocol: "fastcgi", spools: true, kept: true},
@@ -110,20 +108,26 @@ func runNginx(t testing.TB, name string, sites []nginx.Site, more string) *proce
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(folder(t, name), "sites.conf"), string(text))
-	return runPlainNginx(t, name, more)
+	dir := folder(t, name)
+	write(t, filepath.Join(dir, "sites.conf"), string(text))
+	return runNginxIn(t, dir, more)
 }
 
-// runPlainNginx starts an nginx with lines of the http block and the sites.conf of
-// its folder, if there is one.
+// runPlainNginx starts an nginx with lines of the http block.
 func runPlainNginx(t testing.TB, name, more string) *process {
 	t.Helper()
+	return runNginxIn(t, folder(t, name), more)
+}
+
+// runNginxIn starts an nginx with lines of the http block and the sites.conf of its
+// folder, if there is one.
+func runNginxIn(t testing.TB, dir, more string) *process {
+	t.Helper()
 	program := need(t, "nginx")
-	dir := folder(t, name)
 	frame := fmt.Sprintf(nginxFrame, dir, more)
 	if !isRoot() {
 		frame = strings.Replace(frame, "user root;\n", "", 1)
 	}
 	conf := write(t, filepath.Join(dir, "nginx.conf"), frame)
-	return launch(t, name, nil, program, "-c", conf, "-e", "stderr", "-p", dir)
+	return launch(t, filepath.Base(dir), nil, program, "-c", conf, "-e", "stderr", "-p", dir)
 }

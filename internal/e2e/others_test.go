@@ -22,9 +22,9 @@ global
 defaults
     mode http
     log global
-    timeout connect 5s
+    timeout connect 60s
     timeout client 60s
-    timeout server 4s
+    timeout server 60s
 fcgi-app plain
     docroot /srv
     log-stderr global
@@ -37,14 +37,25 @@ fcgi-app many
     option mpxs-conns
 frontend HF
     bind %[1]s
+    use_backend HF-impatient if { url_sub impatient }
     default_backend HF
 backend HF
     use-fcgi-app plain
     server appd unix@%[4]s proto fcgi
+backend HF-impatient
+    timeout server 2s
+    use-fcgi-app plain
+    server appd unix@%[4]s proto fcgi
 frontend HM
     bind %[2]s
+    use_backend HM-impatient if { url_sub impatient }
     default_backend HM
 backend HM
+    http-reuse always
+    use-fcgi-app many
+    server appd unix@%[4]s proto fcgi
+backend HM-impatient
+    timeout server 2s
     http-reuse always
     use-fcgi-app many
     server appd unix@%[4]s proto fcgi
@@ -90,7 +101,7 @@ DefaultRuntimeDir %[1]s
 StartServers 1
 ThreadsPerChild 25
 MaxRequestWorkers 50
-ProxyTimeout 20
+ProxyTimeout 60
 AllowEncodedSlashes NoDecode
 Listen %[3]s
 Listen %[4]s

@@ -5,6 +5,8 @@ package e2e
 import (
 	"fmt"
 	"testing"
+
+	"github.com/appd-server/appd/internal/handoff"
 )
 
 // At worker_connections the client gets a complete 503 through nginx, and is served
@@ -17,6 +19,7 @@ func TestOverload(t *testing.T) {
 			continue
 		}
 		t.Run(f.code, func(t *testing.T) {
+			a.awaitNobody(t)
 			var held []func() error
 			for range 2 {
 				key := newKey()
@@ -37,4 +40,18 @@ func TestOverload(t *testing.T) {
 			})
 		})
 	}
+}
+
+// awaitNobody waits until no worker has a connection: one that has been answered may
+// still be draining.
+func (a *appd) awaitNobody(t *testing.T) {
+	t.Helper()
+	eventually(t, "all connections have ended", func() bool {
+		for _, w := range a.status(t).Workers {
+			if w.Gauges[handoff.Open] > 0 {
+				return false
+			}
+		}
+		return true
+	})
 }

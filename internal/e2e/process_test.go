@@ -23,7 +23,8 @@ type process struct {
 	done chan struct{}
 }
 
-// launch starts a program in a process group of its own.
+// launch starts a program in a process group of its own. It is stopped at the end of
+// the test, and its log shown if that failed.
 func launch(t testing.TB, name string, env []string, argv ...string) *process {
 	t.Helper()
 	return launchWith(t, name, nil, env, argv...)
@@ -51,6 +52,14 @@ func launchWith(t testing.TB, name string, file *os.File, env []string, argv ...
 		p.cmd.Wait()
 		close(p.done)
 	}()
+	t.Cleanup(func() {
+		if err := p.stop(syscall.SIGTERM); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("log of %s:\n%s", name, p.tail())
+		}
+	})
 	return p
 }
 

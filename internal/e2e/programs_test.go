@@ -110,14 +110,6 @@ func useProgram(t *testing.T, name, kind, dir, file string, argv []string) {
 	}
 	conf := fmt.Sprintf("app {\n  %s = [%s]\n}\nlisten \"unix:%s\" {}\nworkers = 1\nrun_dir = %q\n", kind, strings.Join(quoted, ", "), socket, filepath.Join(dir, "run"))
 	appd := launch(t, "program-"+name, nil, binary(t, "appd"), "-c", write(t, filepath.Join(dir, "appd.hcl"), conf))
-	t.Cleanup(func() {
-		if err := appd.stop(syscall.SIGTERM); err != nil {
-			t.Error(err)
-		}
-		if t.Failed() {
-			t.Log(appd.tail())
-		}
-	})
 	appd.awaitLog(t, "worker ready")
 	addr := socket
 	if kind == "fastcgi" {

@@ -16,8 +16,6 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -35,12 +33,7 @@ func serveSites(t *testing.T, a *appd, change func(*nginx.Site)) (addrs map[stri
 		change(&s)
 		sites = append(sites, s)
 	}
-	server := runNginx(t, strings.ReplaceAll(t.Name(), "/", "-")+"-nginx", sites, "")
-	t.Cleanup(func() {
-		if err := server.stop(syscall.SIGTERM); err != nil {
-			t.Error(err)
-		}
-	})
+	server := runNginx(t, t.Name()+"-nginx", sites, "")
 	for _, addr := range addrs {
 		server.awaitListen(t, addr)
 	}
@@ -134,10 +127,8 @@ func certificate(t *testing.T, dir string) {
 func TestSiteStatic(t *testing.T) {
 	a := shared(t)
 	dir := folder(t, "static")
-	folder(t, "static/assets")
-	folder(t, "static/assets.old")
-	write(t, filepath.Join(dir, "assets", "a.css"), "root")
-	write(t, filepath.Join(dir, "assets.old", "secret"), "beside")
+	write(t, filepath.Join(subfolder(t, dir, "assets"), "a.css"), "root")
+	write(t, filepath.Join(subfolder(t, dir, "assets.old"), "secret"), "beside")
 	write(t, filepath.Join(dir, "b.css"), "alias")
 	write(t, filepath.Join(dir, "b.css.bak"), "beside")
 	addrs := serveSites(t, a, func(s *nginx.Site) {

@@ -24,43 +24,42 @@ func TestLoadStopWithQueue(t *testing.T) {
 	for _, code := range []string{"NF", "NU", "NH0"} {
 		t.Run(code, func(t *testing.T) {
 			t.Setenv("APPD_BACKLOG", fmt.Sprint(backlog))
-			a := newAppd(t, strings.ReplaceAll(t.Name(), "/", "-"), nil, fmt.Sprintf("workers = 1\nworker_connections = %d\n", busy))
+			a := newAppd(t, t.Name(), nil, fmt.Sprintf("workers = 1\nworker_connections = %d\n", busy))
 			var f *front
 			for _, one := range startNginx(t, a) {
 				if one.code == code {
 					f = one
 				}
 			}
-			defer f.server.stop(syscall.SIGTERM)
 			var over sync.WaitGroup
 			failures := make(chan string, 2*(busy+backlog))
-			ask := func(n int, ms int) {
+			ask := func(n int, target string) {
 				for range n {
 					over.Go(func() {
-						got, err := request(f.addr, "GET", fmt.Sprintf("/slow?ms=%d", ms), nil)
+						got, err := request(f.addr, "GET", target, nil)
 						if err != nil || got.status != 200 || got.cut != nil {
 							failures <- fmt.Sprintf("%+v, %v", got, err)
 						}
 					})
 				}
 			}
-			ask(busy, 1500)
+			key := newKey()
+			ask(busy, "/slow?key="+key)
 			eventually(t, "the worker is full", func() bool {
 				s := a.status(t)
 				return len(s.Workers) == 1 && len(s.Workers[0].InFlight) == busy
 			})
-			ask(backlog, 20)
+			ask(backlog, "/slow?ms=20")
 			eventually(t, "the accept queue is full", func() bool { return queued(a) >= backlog })
 			a.signal(t, syscall.SIGTERM)
+			a.awaitLog(t, "stopping")
+			a.release(t, key, "go")
 			over.Wait()
 			close(failures)
 			for f := range failures {
 				t.Error(f)
 			}
 			eventually(t, "appd stops", a.ended)
-			if t.Failed() {
-				t.Logf("log of appd:\n%s", a.tail())
-			}
 			for _, sock := range []string{a.fastcgi(), a.uwsgi(), a.http()} {
 				if _, err := os.Stat(sock); err == nil {
 					t.Errorf("%s is left", filepath.Base(sock))
@@ -89,7 +88,7 @@ func queued(a *appd) (n int) {
 // as ever; only then the stop begins.
 func TestStopDelay(t *testing.T) {
 	sock := filepath.Join(folder(t, "TestStopDelay"), "admin.sock")
-	a := newAppd(t, "TestStopDelay", nil, fmt.Sprintf("workers = 1\nstop_delay = \"700ms\"\nadmin \"unix:%s\" {}\n", sock))
+	a := newAppd(t, "TestStopDelay", nil, fmt.Sprintf("workers = 1\nstop_delay = \"5s\"\nadmin \"unix:%s\" {}\n", sock))
 	ok(t, sock, "GET", "/readyz", nil)
 	a.signal(t, syscall.SIGTERM)
 	eventually(t, "/readyz says 503", func() bool {
@@ -99,7 +98,7 @@ func TestStopDelay(t *testing.T) {
 	ok(t, a.http(), "GET", "/whoami", nil)
 	ok(t, sock, "GET", "/healthz", nil)
 	eventually(t, "appd stops", a.ended)
-	if !strings.Contains(a.text(), "after=700ms") {
+	if !strings.Contains(a.text(), "after=5s") {
 		t.Errorf("the log does not name the delay:\n%s", a.tail())
 	}
 }
@@ -109,7 +108,6 @@ func TestStopDelay(t *testing.T) {
 func TestFarewell(t *testing.T) {
 	a := ownAppd(t, nil, "workers = 1\n")
 	fronts := startNginx(t, a)
-	t.Cleanup(func() { fronts[0].server.stop(syscall.SIGTERM) })
 	for _, f := range fronts {
 		c, r := raw(t, f.addr, "GET /farewell HTTP/1.0\r\nHost: front\r\n\r\n")
 		for line := ""; !strings.Contains(line, "data: hello"); {

@@ -116,7 +116,7 @@ func (tt *terminal) resize(t *testing.T) {
 func terminalApp(t *testing.T, extra string) *appd {
 	t.Helper()
 	name := strings.ReplaceAll(t.Name(), "/", "-")
-	a := &appd{dir: folder(t, name), notes: folder(t, name+"/notes")}
+	a := stoppedAppd(t, name)
 	a.conf = write(t, filepath.Join(a.dir, "appd.hcl"), a.config(t, nil, extra))
 	return a
 }
@@ -190,12 +190,16 @@ func TestTerminalDevelopment(t *testing.T) {
 
 			generation := a.status(t).Generation
 			fmt.Fprint(tt, "fg\n")
+			var pressed time.Time
 			eventually(t, "r reloads", func() bool {
 				if a.status(t).Generation > generation {
 					return true
 				}
-				fmt.Fprint(tt, "r")
-				time.Sleep(200 * time.Millisecond) // a key that the shell still took is lost
+				// A key that the shell still took is lost; one that comes too soon begins anew.
+				if time.Since(pressed) > 5*time.Second {
+					pressed = time.Now()
+					fmt.Fprint(tt, "r")
+				}
 				return false
 			})
 			tt.resize(t)

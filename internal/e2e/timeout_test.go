@@ -28,11 +28,6 @@ func behindNginx(t *testing.T, extra string, codes ...string) (*appd, []*front) 
 	}
 	a := ownAppd(t, nil, extra)
 	all := startNginx(t, a)
-	t.Cleanup(func() {
-		if err := all[0].server.stop(syscall.SIGTERM); err != nil {
-			t.Error(err)
-		}
-	})
 	var fronts []*front
 	for _, f := range all {
 		if anyOf(codes, []string{f.code}) {
@@ -47,7 +42,7 @@ func behindNginx(t *testing.T, extra string, codes ...string) (*appd, []*front) 
 // access log; its stack and the request are in the log.
 func TestTimeoutNeighbours(t *testing.T) {
 	access := filepath.Join(folder(t, t.Name()), "access.log")
-	a, fronts := behindNginx(t, fmt.Sprintf("workers = 1\ntimeout = 20\ngraceful_timeout = 20\naccesslog = %q\n", access), "NF", "NK", "NU", "NH0", "NH1")
+	a, fronts := behindNginx(t, fmt.Sprintf("workers = 1\ntimeout = 60\ngraceful_timeout = 60\naccesslog = %q\n", access), "NF", "NK", "NU", "NH0", "NH1")
 	old := a.workers(t, 1)
 	var over sync.WaitGroup
 	failures := make(chan string, 300)
@@ -59,13 +54,13 @@ func TestTimeoutNeighbours(t *testing.T) {
 			}
 		})
 	}
-	victims := map[string]bool{}
+	victims, neighbours := map[string]bool{}, newKey()
 	for _, f := range fronts {
 		key := newKey()
 		victims["/stuck?limit=200&key="+key] = true
 		ask(f, "/stuck?limit=200&key="+key, http.StatusBadGateway)
 		for range 50 {
-			ask(f, "/slow?ms=3000", http.StatusOK)
+			ask(f, "/slow?key="+neighbours, http.StatusOK)
 		}
 		noted(t, a.notes, key, "began")
 	}
@@ -82,6 +77,7 @@ func TestTimeoutNeighbours(t *testing.T) {
 			t.Errorf("worker %d died before its neighbours were done", pid)
 		}
 	}
+	a.release(t, neighbours, "go")
 	over.Wait()
 	close(failures)
 	for f := range failures {
@@ -120,7 +116,7 @@ func TestTimeoutContext(t *testing.T) {
 	var over sync.WaitGroup
 	for _, f := range fronts {
 		for target, want := range map[string]string{
-			"/obey": "503 timed out", "/obey?limit=200": "503 timed out", "/patient?limit=5000&ms=2500": "200 patient",
+			"/obey": "503 timed out", "/obey?limit=200": "503 timed out", "/patient?limit=30000&ms=2500": "200 patient",
 		} {
 			over.Go(func() {
 				status, body, _ := strings.Cut(want, " ")

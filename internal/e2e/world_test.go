@@ -4,13 +4,17 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -49,10 +53,31 @@ func run(m *testing.M) (status int) {
 	root = dir
 	status = m.Run()
 	cleanups.run()
-	if racing && raced(dir) {
+	left := orphans()
+	if left != "" {
+		fmt.Fprintf(os.Stderr, "processes that a test left behind, and which are killed now:\n%s", left)
+	}
+	if racing && raced(dir) || left != "" || cleanups.failed.Load() {
 		return 1
 	}
 	return status
+}
+
+// orphans kills what still runs with a path of root in its arguments or its
+// environment once all tests are over, and says what it was.
+func orphans() (list string) {
+	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, file := range all {
+		dir := filepath.Dir(file)
+		pid, _ := strconv.Atoi(filepath.Base(dir))
+		args, _ := os.ReadFile(file)
+		env, _ := os.ReadFile(filepath.Join(dir, "environ"))
+		if pid != os.Getpid() && strings.Contains(string(args)+string(env), root) {
+			list += fmt.Sprintf("%d: %q\n", pid, bytes.ReplaceAll(bytes.TrimRight(args, "\x00"), []byte{0}, []byte{' '}))
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+	return list
 }
 
 // raced says whether the race detector found something in appd or the
@@ -72,12 +97,29 @@ func raced(dir string) (found bool) {
 	return found
 }
 
-// cleanups run when all tests are over, last first: what several tests share.
+// lasting is a test whose cleanups wait until all tests are over: for what several
+// tests share.
+type lasting struct{ testing.TB }
+
+// Cleanup implements testing.TB.
+func (lasting) Cleanup(f func()) { cleanups.add(f) }
+
+// Failed implements testing.TB: nobody asks for the log any more.
+func (lasting) Failed() bool { return false }
+
+// Error implements testing.TB for cleanups, when the test itself has ended long since.
+func (lasting) Error(args ...any) {
+	fmt.Fprintln(os.Stderr, args...)
+	cleanups.failed.Store(true)
+}
+
+// cleanups run when all tests are over, last first.
 var cleanups stack
 
 type stack struct {
-	mu    sync.Mutex
-	funcs []func()
+	mu     sync.Mutex
+	funcs  []func()
+	failed atomic.Bool
 }
 
 func (s *stack) add(f func()) {
@@ -168,11 +210,23 @@ func freePort(t testing.TB) string {
 // freeAddr returns an address of the loopback that nobody listens on.
 func freeAddr(t testing.TB) string { return "127.0.0.1:" + freePort(t) }
 
-// folder makes a folder below root.
+// folder makes a new folder below root, with a number when the name is taken: a test
+// may be run again.
 func folder(t testing.TB, name string) string {
 	t.Helper()
+	name = strings.ReplaceAll(name, "/", "-")
 	dir := filepath.Join(root, name)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	for n := 2; exists(dir); n++ {
+		dir = filepath.Join(root, fmt.Sprintf("%s-%d", name, n))
+	}
+	return subfolder(t, root, filepath.Base(dir))
+}
+
+// subfolder makes a folder inside dir.
+func subfolder(t testing.TB, dir, name string) string {
+	t.Helper()
+	dir = filepath.Join(dir, name)
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return dir

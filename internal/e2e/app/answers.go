@@ -39,7 +39,7 @@ func hang(w http.ResponseWriter, r *http.Request) {
 	if number(r, "talking", 0) == 1 {
 		tick = time.Tick(20 * time.Millisecond)
 	}
-	for limit := time.After(20 * time.Second); ; {
+	for limit := time.After(time.Minute); ; {
 		select {
 		case <-tick:
 			io.WriteString(w, strings.Repeat("talk ", 200))
@@ -54,7 +54,7 @@ func hang(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// stream sends n pieces with a gap of ms milliseconds between them.
+// stream sends n pieces, each after the first when the test lets it go: key=K.
 func stream(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Has("sse") {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -64,8 +64,9 @@ func stream(w http.ResponseWriter, r *http.Request) {
 	}
 	flush := http.NewResponseController(w).Flush
 	for i := range number(r, "n", 5) {
-		if i > 0 {
-			time.Sleep(time.Duration(number(r, "ms", 100)) * time.Millisecond)
+		if i > 0 && !released(r, fmt.Sprint("piece-", i)) {
+			note(r, "stream", "nobody waits any more")
+			return
 		}
 		fmt.Fprintf(w, "data: piece %d\n\n", i)
 		if err := flush(); err != nil {
@@ -151,12 +152,19 @@ func accel(w http.ResponseWriter, r *http.Request) {
 	http.SetCookie(w, &http.Cookie{Name: "kept", Value: "yes"})
 }
 
-// slow waits ms milliseconds, and reads the body afterwards.
+// slow waits ms milliseconds, or with key=K until the test lets it go, and reads the
+// body afterwards.
 func slow(w http.ResponseWriter, r *http.Request) {
-	select {
-	case <-time.After(time.Duration(number(r, "ms", 100)) * time.Millisecond):
-	case <-r.Context().Done():
-		return
+	if r.URL.Query().Has("key") {
+		if !released(r, "go") {
+			return
+		}
+	} else {
+		select {
+		case <-time.After(time.Duration(number(r, "ms", 100)) * time.Millisecond):
+		case <-r.Context().Done():
+			return
+		}
 	}
 	n, err := io.Copy(io.Discard, r.Body)
 	if err != nil {

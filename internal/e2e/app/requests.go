@@ -123,6 +123,21 @@ func note(r *http.Request, event, text string) {
 	}
 }
 
+// released waits until the test lets the request with this key go, or the request ends.
+func released(r *http.Request, event string) bool {
+	file := filepath.Join(os.Getenv("E2E_DIR"), r.URL.Query().Get("key")+"."+event)
+	for {
+		if _, err := os.Stat(file); err == nil {
+			return true
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-r.Context().Done():
+			return false
+		}
+	}
+}
+
 // number is a query value, or its default.
 func number(r *http.Request, name string, def int) int {
 	if n, err := strconv.Atoi(r.URL.Query().Get(name)); err == nil {
