@@ -40,7 +40,7 @@ func TestAbortRequest(t *testing.T) {
 		if cause != cgi.ErrAborted.Error() && cause != cgi.ErrHangup.Error() {
 			t.Errorf("cause = %q", cause)
 		}
-		ok(t, f.addr, "GET", "/whoami", nil)
+		f.settle(t)
 	}, "HF", "HM")
 }
 

@@ -63,6 +63,9 @@ func inTerminal(t *testing.T, argv ...string) *terminal {
 			t.Errorf("what ran in the terminal did not end with it:\n%s", tt.shown())
 			tt.cmd.Process.Kill()
 		}
+		if t.Failed() {
+			t.Logf("what the terminal showed:\n%s", tt.shown())
+		}
 	})
 	return tt
 }
@@ -115,8 +118,8 @@ func (tt *terminal) resize(t *testing.T) {
 // terminalApp is the files of an appd that a terminal will run.
 func terminalApp(t *testing.T, extra string) *appd {
 	t.Helper()
-	name := strings.ReplaceAll(t.Name(), "/", "-")
-	a := stoppedAppd(t, name)
+	a := stoppedAppd(t, t.Name())
+	extra += fmt.Sprintf("listen %q {}\n", freeAddr(t)) // or development takes port 8000
 	a.conf = write(t, filepath.Join(a.dir, "appd.hcl"), a.config(t, nil, extra))
 	return a
 }
