@@ -64,7 +64,7 @@ func (s *Server) runWorker() (under bool, err error) {
 		return false, nil
 	}
 	self.Worker = Worker{Name: h.Name, Slot: h.Slot, Generation: h.Generation, PID: self.PID}
-	signal.Ignore(unix.SIGPIPE, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH)
+	signal.Ignore(unix.SIGPIPE, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH, unix.SIGTTOU)
 	handoff.SetTitle(fmt.Sprintf("appd: worker %d gen %d [%s]", h.Slot, h.Generation, h.Name)) // only a name in ps
 	line, err := handoff.NewConn(h.Control)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/appd-server/appd/internal/config"
+	"github.com/appd-server/appd/supervisor"
 )
 
 // logFile is the writer under the log: a file that USR1 opens again, or stderr.
@@ -19,11 +20,13 @@ type logFile struct {
 	path string    // guarded by mu
 	file *os.File  // guarded by mu
 	also io.Writer // guarded by mu; a waiting parent reads along until we are ready
+
+	terminal bool // stderr is one
 }
 
 // openLog opens the error log of a configuration.
 func openLog(c *config.Config) (*logFile, error) {
-	f := &logFile{path: "-", file: os.Stderr}
+	f := &logFile{path: "-", file: os.Stderr, terminal: isTerminal(os.Stderr)}
 	return f, f.open(c.ErrorLog)
 }
 
@@ -33,6 +36,11 @@ func (f *logFile) Write(p []byte) (int, error) {
 	defer f.mu.Unlock()
 	if f.also != nil {
 		f.also.Write(p) // the parent may have given up; the log goes on
+	}
+	if f.terminal && f.file == os.Stderr {
+		// Before and not after the first TTOU: it would also hit a child that is on its way
+		// to becoming a worker, stop it there, and us with it.
+		supervisor.KeepWriting()
 	}
 	return f.file.Write(p)
 }

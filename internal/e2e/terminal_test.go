@@ -188,19 +188,25 @@ func TestTerminalDevelopment(t *testing.T) {
 
 			fmt.Fprintf(tt, "%secho shell is \"\"listening\n", mode.during)
 			eventually(t, "the shell has read it", func() bool { return strings.Contains(tt.shown(), "shell is listening") })
+			for i := range 4 { // each makes a line in the terminal, written by a worker
+				target := fmt.Sprintf("/whoami?%s-%d", mode.name, i)
+				ok(t, a.http(), "GET", target, nil)
+				eventually(t, "the access log in the terminal", func() bool { return strings.Contains(tt.shown(), target) })
+			}
 			a.verb(t, "scale", "4") // which is said in the terminal
 			a.still(t, a.up(t, 4))
 
 			generation := a.status(t).Generation
 			fmt.Fprint(tt, "fg\n")
 			var pressed time.Time
+			patience := time.Second / 2
 			eventually(t, "r reloads", func() bool {
 				if a.status(t).Generation > generation {
 					return true
 				}
 				// A key that the shell still took is lost; one that comes too soon begins anew.
-				if time.Since(pressed) > 5*time.Second {
-					pressed = time.Now()
+				if time.Since(pressed) > patience {
+					pressed, patience = time.Now(), 2*patience
 					fmt.Fprint(tt, "r")
 				}
 				return false
