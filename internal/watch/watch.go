@@ -3,6 +3,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -60,7 +61,9 @@ type Watcher struct {
 	// Changed is called once a burst, from Run.
 	Changed func(Change)
 
-	open func() (*fsnotify.Watcher, error) // fsnotify.NewWatcher, but in tests
+	// What tests have otherwise.
+	open         func() (*fsnotify.Watcher, error) // fsnotify.NewWatcher
+	quiet, burst time.Duration                     // quietFor, burstMax
 
 	// owned by Run
 	modules map[string]bool
@@ -90,6 +93,7 @@ func New(w Watcher) *Watcher {
 	if w.open == nil {
 		w.open = fsnotify.NewWatcher
 	}
+	w.quiet, w.burst = cmp.Or(w.quiet, quietFor), cmp.Or(w.burst, burstMax)
 	w.modules, w.links, w.added = map[string]bool{}, map[string]bool{}, map[string]uint64{}
 	w.names = map[uint64][]string{}
 	w.inbox, w.asks = make(chan []string, 16), make(chan chan struct{})
@@ -164,14 +168,14 @@ func (w *Watcher) Run(ctx context.Context) {
 			quiet, limit = nil, nil
 		case e := <-events:
 			if w.matters(e) {
-				quiet = time.After(quietFor)
+				quiet = time.After(w.quiet)
 				if limit == nil {
-					limit = time.After(burstMax)
+					limit = time.After(w.burst)
 				}
 			}
 		case err := <-faults:
 			w.Log.Warn("events of the file system were lost, looking at everything", "error", err)
-			quiet = time.After(quietFor)
+			quiet = time.After(w.quiet)
 		case <-tick:
 			tick = nil
 			w.compare()

@@ -45,7 +45,8 @@ func watchSite(t *testing.T, set func(dir string, w *Watcher), files ...string) 
 		s.write(files[i], files[i+1])
 	}
 	s.write("zz/sentinel.go", "package zz")
-	cfg := Watcher{Trees: []Tree{{Dir: dir, Match: GoSource}}}
+	// Longer than a busy machine lets a test wait between two steps of a save.
+	cfg := Watcher{Trees: []Tree{{Dir: dir, Match: GoSource}}, quiet: 500 * time.Millisecond, burst: time.Minute}
 	if set != nil {
 		set(dir, &cfg)
 	}
@@ -254,6 +255,7 @@ func (s *site) expectSum(want []string) {
 }
 
 func TestCheckoutOfManyFiles(t *testing.T) {
+	t.Parallel()
 	var files []string
 	for i := range 500 {
 		files = append(files, fmt.Sprintf("p%d/f.go", i), "package p")
@@ -269,6 +271,7 @@ func TestCheckoutOfManyFiles(t *testing.T) {
 }
 
 func TestSwappedLink(t *testing.T) {
+	t.Parallel()
 	s := watchSite(t, func(dir string, w *Watcher) {
 		w.Trees[0].Dir = filepath.Join(dir, "current")
 		w.Trees = append(w.Trees, Tree{Dir: filepath.Join(dir, "zz"), Match: GoSource})
@@ -290,6 +293,7 @@ func TestSwappedLink(t *testing.T) {
 }
 
 func TestKubernetesData(t *testing.T) {
+	t.Parallel()
 	s := watchSite(t, func(dir string, w *Watcher) {
 		w.Extra = []string{filepath.Join(dir, "etc/app.toml")}
 		os.Symlink("..1", filepath.Join(dir, "etc/..data"))
@@ -302,6 +306,7 @@ func TestKubernetesData(t *testing.T) {
 }
 
 func TestExtraFiles(t *testing.T) {
+	t.Parallel()
 	s := watchSite(t, func(dir string, w *Watcher) {
 		w.Extra = []string{
 			filepath.Join(dir, "settings.toml"),
@@ -331,6 +336,7 @@ func TestExtraFiles(t *testing.T) {
 // TestBrowserOnly: style sheets are for the browser, unless they are inside the program
 // or somebody says which files are; templates are the application's.
 func TestBrowserOnly(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		file    string
 		browser bool
@@ -371,6 +377,7 @@ func TestSources(t *testing.T) {
 // TestOuterIgnore: the repository's .gitignore counts for a module in a folder of it,
 // unless it would ignore all of the module.
 func TestOuterIgnore(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		ignore string
 		want   []string // of the saves below
@@ -380,18 +387,22 @@ func TestOuterIgnore(t *testing.T) {
 		{"shop/gen/**\n!shop/gen/x.go\n", []string{"shop/gen/x.go", "shop/main.go", "shop/x_gen.go"}},
 		{"/shop\n*_gen.go\n", []string{"shop/gen/x.go", "shop/main.go", "shop/x_gen.go"}},
 	} {
-		s := watchSite(t, func(dir string, w *Watcher) {
-			w.Trees = []Tree{{Dir: filepath.Join(dir, "shop"), Match: GoSource}, {Dir: filepath.Join(dir, "zz"), Match: GoSource}}
-		}, ".git/HEAD", "x", ".gitignore", tt.ignore, "shop/main.go", "package main", "shop/gen/x.go", "package gen", "shop/x_gen.go", "package main")
-		s.write("shop/gen/x.go", "package gen // 2")
-		s.write("shop/x_gen.go", "package main // 2")
-		s.write("shop/main.go", "package main // 2")
-		s.expect(tt.want...)
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			s := watchSite(t, func(dir string, w *Watcher) {
+				w.Trees = []Tree{{Dir: filepath.Join(dir, "shop"), Match: GoSource}, {Dir: filepath.Join(dir, "zz"), Match: GoSource}}
+			}, ".git/HEAD", "x", ".gitignore", tt.ignore, "shop/main.go", "package main", "shop/gen/x.go", "package gen", "shop/x_gen.go", "package main")
+			s.write("shop/gen/x.go", "package gen // 2")
+			s.write("shop/x_gen.go", "package main // 2")
+			s.write("shop/main.go", "package main // 2")
+			s.expect(tt.want...)
+		})
 	}
 }
 
 // TestExtraBehindLink: a folder that is a link is looked into.
 func TestExtraBehindLink(t *testing.T) {
+	t.Parallel()
 	s := watchSite(t, func(dir string, w *Watcher) {
 		os.Symlink("themes/dark", filepath.Join(dir, "theme"))
 		w.Extra = []string{filepath.Join(dir, "theme")}
@@ -410,6 +421,7 @@ func TestExtraBehindLink(t *testing.T) {
 
 // TestOverflow: when events were lost everything is looked at.
 func TestOverflow(t *testing.T) {
+	t.Parallel()
 	faults := make(chan error)
 	s := watchSite(t, func(_ string, w *Watcher) {
 		w.open = func() (*fsnotify.Watcher, error) {
@@ -426,6 +438,7 @@ func TestOverflow(t *testing.T) {
 }
 
 func TestModules(t *testing.T) {
+	t.Parallel()
 	outside := filepath.Join(t.TempDir(), "module.py")
 	os.WriteFile(outside, []byte("x = 1"), 0o644)
 	s := watchSite(t, nil, "main.go", "package main")
@@ -487,6 +500,7 @@ func kernelWatches(t *testing.T) (n int) {
 
 // TestFallsBackToPolling lets the kernel refuse.
 func TestFallsBackToPolling(t *testing.T) {
+	t.Parallel()
 	var log strings.Builder
 	s := watchSite(t, func(_ string, w *Watcher) {
 		w.open = func() (*fsnotify.Watcher, error) { return nil, syscall.EMFILE }
