@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // memoryCgroup makes a cgroup of so many bytes and returns its folder.
@@ -23,7 +25,11 @@ func memoryCgroup(t *testing.T, limit int) string {
 		if os.Mkdir(dir, 0o755) != nil {
 			continue
 		}
-		t.Cleanup(func() { os.Remove(dir) })
+		t.Cleanup(func() { // its processes may still be on their way out
+			for end := time.Now().Add(longEnough); errors.Is(os.Remove(dir), syscall.EBUSY) && time.Now().Before(end); {
+				time.Sleep(time.Millisecond)
+			}
+		})
 		// The file is there if the folder is a cgroup with that controller; it must not be made.
 		f, err := os.OpenFile(filepath.Join(dir, c.file), os.O_WRONLY, 0)
 		if err != nil {
