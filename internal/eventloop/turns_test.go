@@ -14,33 +14,30 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/appd-server/appd/internal/handoff"
 	"github.com/appd-server/appd/protocols/cgi"
 )
 
 func TestDrainTakesTurns(t *testing.T) {
+	const queue, tries = 40, 20
+	for range tries { // the machine may keep one of the two waiting until the other has done everything
+		a, b := drainTogether(t, queue)
+		if a+b != queue {
+			t.Fatalf("the two served %d and %d of %d requests", a, b, queue)
+		}
+		if min(a, b) >= queue/4 {
+			return
+		}
+	}
+	t.Errorf("in %d tries one of the two served nearly everything", tries)
+}
+
+// drainTogether fills a queue, has two loops leave, and returns how much each served.
+func drainTogether(t *testing.T, queue int) (a, b int) {
 	r := start(t, cgi.HTTP, func(c *Config) { c.WholeBody = true }, nil)
-	other, err := New(Config{Settings: handoff.Defaults(), WholeBody: true})
-	if err != nil {
-		t.Fatal(err)
+	both := []*rig{r, sibling(t, r, nil, nil)}
+	for _, l := range both {
+		l.AcceptOff()
 	}
-	raw, err := r.ln.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw.Control(func(fd uintptr) {
-		_, err = other.Listen(Listener{FD: int(fd), Protocol: cgi.HTTP, Address: "the same"})
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := other.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { other.Close() })
-	r.AcceptOff()
-	other.AcceptOff()
-	const queue = 40
 	var waiting []net.Conn
 	for range queue {
 		c := r.dial(t)
@@ -48,14 +45,14 @@ func TestDrainTakesTurns(t *testing.T) {
 		waiting = append(waiting, c)
 	}
 	var served [2]atomic.Int32
-	for i, l := range []*Loop{r.Loop, other} {
-		threads(t, &rig{Loop: l}, 1, func(x *Exchange) {
+	var leaving sync.WaitGroup
+	for i, l := range both {
+		threads(t, l, 1, func(x *Exchange) {
 			served[i].Add(1)
 			wholeEcho(x)
 		})
 	}
-	var leaving sync.WaitGroup
-	for _, l := range []*Loop{r.Loop, other} {
+	for _, l := range both {
 		leaving.Go(func() {
 			if err := l.Drain(context.Background(), DrainOptions{Queue: true}); err != nil {
 				t.Error(err)
@@ -66,10 +63,11 @@ func TestDrainTakesTurns(t *testing.T) {
 		if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != 200 {
 			t.Errorf("connection %d: %v, %v", i, res, err)
 		}
+		c.Close()
 	}
 	leaving.Wait()
-	a, b := served[0].Load(), served[1].Load()
-	if a+b != queue || min(a, b) < queue/4 {
-		t.Errorf("the two served %d and %d of %d requests", a, b, queue)
+	for _, l := range both {
+		l.Close()
 	}
+	return int(served[0].Load()), int(served[1].Load())
 }
