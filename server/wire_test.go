@@ -167,7 +167,8 @@ func receiveAnswer(protocol string, in *bufio.Reader, a *ask) (answer, error) {
 		}
 	}
 	ans, err := parseCGI(out.Bytes())
-	ans.complete = complete
+	length := ans.header.Get("Content-Length")
+	ans.complete = complete && (length == "" || length == strconv.Itoa(len(ans.body)) || a.method == "HEAD" || ans.status == 304) // fronts compare too
 	return ans, err
 }
 

@@ -23,6 +23,7 @@ func (c *Codec) AppendAnswer(dst []byte, id uint16, h *cgi.AnswerHead, body []by
 		var n int
 		dst, n = appendHead(dst, id, h, body)
 		c.ending = c.ending || h.Close
+		st.counted = h.ContentLength >= 0 && !h.NoLength && h.Front != cgi.Apache
 		body = body[n:]
 	}
 	dst = appendStream(dst, typeStdout, id, body)
@@ -87,10 +88,13 @@ func (c *Codec) MaxPiece() int { return maxPiece }
 // AppendContinue implements [cgi.Codec]: the front has sent "100 Continue" itself.
 func (c *Codec) AppendContinue(dst []byte, id uint16) []byte { return dst }
 
-// AppendAbort implements [cgi.Codec]. Only the missing end of STDOUT and of the
-// request shows a front that the answer is cut, so the connection closes without
-// them; beside other requests that is not possible and END_REQUEST alone, with an
-// application status, has to do.
+// AppendAbort implements [cgi.Codec]. An answer whose length the front knows is
+// ended: the front compares, and cuts the client off. (nginx compares only then;
+// at a connection that just closes it takes the answer for complete, unless it
+// keeps its connections, and lets the client wait for the rest.) Of any other
+// answer only the missing end of STDOUT and of the request shows that it is cut,
+// so the connection closes without them; beside other requests that is not
+// possible and END_REQUEST alone, with an application status, has to do.
 func (c *Codec) AppendAbort(dst []byte, id uint16) (out []byte, closing bool) {
 	st := c.stream(id)
 	if st == nil {
@@ -101,6 +105,9 @@ func (c *Codec) AppendAbort(dst []byte, id uint16) (out []byte, closing bool) {
 		dst = appendEnd(dst, id, 0, RequestComplete)
 	case len(c.streams) > 1:
 		dst = appendEnd(dst, id, 1, RequestComplete)
+	case st.counted:
+		dst = appendEnd(dst, id, 1, RequestComplete)
+		c.ending = true
 	default:
 		c.ending = true
 	}

@@ -90,8 +90,20 @@ func TestNoInterimAnswer(t *testing.T) {
 }
 
 // An answer that breaks off closes the connection, or is ended without the end of
-// STDOUT beside others. An aborted request is ended and nothing else happens.
+// STDOUT beside others, and where the front knows the length and so sees that bytes
+// are missing. An aborted request is ended and nothing else happens.
 func TestAppendAbort(t *testing.T) {
+	for front, ended := range map[cgi.Front]bool{cgi.Nginx: true, cgi.HAProxy: true, cgi.Apache: false} { // Apache drops the length
+		c := active(t, 1)
+		c.AppendAnswer(nil, 1, &cgi.AnswerHead{Status: 200, ContentLength: 10, Front: front}, []byte("short"), false)
+		var want []byte
+		if ended {
+			want = appendEnd(nil, 1, 1, 0)
+		}
+		if out, closing := c.AppendAbort(nil, 1); !bytes.Equal(out, want) || !closing {
+			t.Errorf("front %d, known length: %x, %v; want %x, true", front, out, closing, want)
+		}
+	}
 	c := active(t, 1)
 	if out, closing := c.AppendAbort(nil, 1); len(out) != 0 || !closing {
 		t.Errorf("alone: %x, %v; want nothing, true", out, closing)

@@ -17,6 +17,7 @@ type stream struct {
 	keep    bool // FCGI_KEEP_CONN
 	aborted bool // ABORT_REQUEST came
 	noted   bool // excess was noted
+	counted bool // the front knows how long the answer is, and compares
 
 	params   *[]byte // params that came in more than one piece
 	expected int64   // CONTENT_LENGTH or cgi.UnknownLength

@@ -221,6 +221,34 @@ def not_modified(environ, start_response):
     return []
 
 
+def status(environ, start_response):
+    """Answers with a body even where none is allowed, at once or in pieces."""
+    code, _, pieces = environ["QUERY_STRING"].partition("&")
+    start_response(code + " As Asked", [("Content-Type", "text/plain"), ("X-Kept", "yes")])
+    return (piece for piece in (b"not ", b"allowed")) if pieces else [b"not allowed"]
+
+
+def unread(environ, start_response):
+    """Refuses an upload without a look at it."""
+    return reply(start_response, b"too large " * 20, "413 Too Large")
+
+
+def unreadable_file(environ, start_response):
+    """A file that only sendfile can send: read() raises."""
+    class File(io.FileIO):
+        def read(self, size=-1):
+            raise OSError("read() was called")
+
+        def close(self):
+            closed.append("file")
+            super().close()
+
+    stream = File(environ["QUERY_STRING"], "rb")
+    stream.seek(3)
+    start_response("200 OK", [("Content-Type", "application/octet-stream"), ("Content-Length", "100000")])
+    return environ["wsgi.file_wrapper"](stream)
+
+
 def big(environ, start_response):
     size = int(environ["QUERY_STRING"])
     start_response("200 OK", [("Content-Type", "application/octet-stream"), ("Content-Length", str(size))])
@@ -291,7 +319,7 @@ def descriptors(environ, start_response):
 
 KEPT = (environ, read, lines, generator, lockstep, hold, write, close, close_raise, close_count, endless, raising,
         exiting, error_page, late_error, no_content, not_modified, big, memory_file, sleep, timeout)
-BROKEN = (many, twice, nothing, headers, longer, shorter, none_of_it, text, file, spin, crash, forked, descriptors)
+BROKEN = (many, status, unread, unreadable_file, twice, nothing, headers, longer, shorter, none_of_it, text, file, spin, crash, forked, descriptors)
 paths = {f.__name__: validator(f) for f in KEPT}
 paths.update({f.__name__: f for f in BROKEN})
 paths["unchecked_endless"] = endless
