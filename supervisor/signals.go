@@ -27,17 +27,21 @@ var Verbs = []Verb{
 	{"reopen", syscall.SIGUSR1, "reopen the logs", func(s *Supervisor) { s.reopen() }},
 	{"upgrade", syscall.SIGUSR2, "upgrade to a new appd", func(s *Supervisor) { s.upgrade(nil) }},
 	{"", syscall.SIGTTIN, "one worker more", func(s *Supervisor) { s.addWorkers(1) }},
-	{"", syscall.SIGTTOU, "one worker less", func(s *Supervisor) { s.fewer() }},
+	{"", syscall.SIGTTOU, "one worker less", func(s *Supervisor) { s.addWorkers(-1) }},
 	{"", syscall.SIGWINCH, "send all workers away; HUP or TTIN brings them back (without a controlling terminal only)", func(s *Supervisor) { s.windowChanged() }},
 }
 
 // listenSignals delivers signals to the loop until the returned function is called.
 // A signal that arrives again before it was taken is one signal, as in the kernel.
+//
+// A terminal that is told to send TTOU later on (stty tostop) does so at each attempt
+// to write a line, which the kernel starts again until TTOU is ignored. That is no
+// wish for fewer workers, and the loop cannot see to it: the line may be its own.
 func (s *Supervisor) listenSignals() (stop func()) {
 	verbs := map[os.Signal]func(*Supervisor){}
 	inbox := make(chan os.Signal, 64)
 	for _, v := range Verbs {
-		if v.Signal == syscall.SIGTTOU && KeepWriting() {
+		if v.Signal == syscall.SIGTTOU && KeepWriting(s.cfg.Dev) {
 			continue
 		}
 		verbs[v.Signal] = v.do
@@ -49,6 +53,9 @@ func (s *Supervisor) listenSignals() (stop func()) {
 		for {
 			select {
 			case sig := <-inbox:
+				if sig == syscall.SIGTTOU && KeepWriting(false) {
+					continue
+				}
 				s.post(message{do: func() {
 					s.log.Debug(sig.String(), "signal", int(sig.(syscall.Signal)))
 					verbs[sig](s)
@@ -84,26 +91,19 @@ func (s *Supervisor) windowChanged() {
 	}
 }
 
-// fewer is TTOU. From a terminal that has just been told to send it (stty tostop) it
-// is no wish for fewer workers: it would come again with each attempt to write a line
-// of the log.
-func (s *Supervisor) fewer() {
-	if !KeepWriting() {
-		s.addWorkers(-1)
-	}
-}
-
 // KeepWriting has this process ignore TTOU if its terminal sends that to whoever
-// writes from the background (stty tostop), and says whether it does. A program that
-// will be a supervisor calls it before its first line of output, which would stop it.
-func KeepWriting() bool {
+// writes from the background (stty tostop), and says whether it does. Development
+// ignores it in every terminal, which may be told so later, and so do its workers,
+// whose access log goes there. A program that will be a supervisor calls it before
+// its first line of output, which would stop it.
+func KeepWriting(dev bool) bool {
 	f, err := os.OpenFile("/dev/tty", os.O_RDONLY|syscall.O_NOCTTY, 0)
 	if err != nil {
 		return false
 	}
 	defer f.Close()
 	mode, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	if err != nil || mode.Lflag&unix.TOSTOP == 0 {
+	if err != nil || !dev && mode.Lflag&unix.TOSTOP == 0 {
 		return false
 	}
 	signal.Ignore(syscall.SIGTTOU)

@@ -40,7 +40,7 @@ func (f *logFile) Write(p []byte) (int, error) {
 	if f.terminal && f.file == os.Stderr {
 		// Before and not after the first TTOU: it would also hit a child that is on its way
 		// to becoming a worker, stop it there, and us with it.
-		supervisor.KeepWriting()
+		supervisor.KeepWriting(false)
 	}
 	return f.file.Write(p)
 }

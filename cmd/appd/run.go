@@ -23,7 +23,7 @@ the current folder is read. Flags may stand before and after APP.`,
 
 // run is the verbs run and dev.
 func run(in *invocation, dev bool) int {
-	supervisor.KeepWriting()
+	supervisor.KeepWriting(dev)
 	source, err := in.source()
 	if err != nil {
 		return usage(err)
