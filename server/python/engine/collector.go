@@ -14,13 +14,14 @@ const (
 	often  = 100 * time.Millisecond // between two collections: they cost more than the memory
 	seldom = time.Second
 	frugal = 100 // percent of what lives, and of 4 MiB
-	ample  = 400
+	ample  = 200
 )
 
 // pace lets more garbage pile up while collections follow each other closely, and
 // less again when they do not. One costs half a millisecond, however little there
 // is to keep; a worker whose requests take microseconds would pay that 20 times a
-// second, and 7 % of its time.
+// second. With twice the garbage, 4 MiB more, it is 10 times; beyond that memory
+// costs more than the time is worth.
 type pace struct {
 	last    time.Time
 	percent int
