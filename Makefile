@@ -13,11 +13,11 @@ run: ## build the example and serve it behind nginx over FastCGI, uwsgi and HTTP
 
 test: ## all tests, against real fronts; installs those first where it may
 	@scripts/install test
-	$(GO) test -count=1 -timeout 10m $(PKGS)
+	$(GO) test -count=1 -timeout 15m $(PKGS)
 
 race: ## the tests under the race detector, without the slow ones
 	@scripts/install test
-	$(GO) test -race -short -count=1 -timeout 10m $(PKGS)
+	$(GO) test -race -short -count=1 -timeout 15m $(PKGS)
 
 fuzz: ## every fuzz target for FUZZTIME (default 30s)
 	@GO=$(GO) scripts/fuzz
