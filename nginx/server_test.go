@@ -19,7 +19,7 @@ import (
 )
 
 // limit bounds every wait of these tests.
-const limit = 20 * time.Second
+const limit = time.Minute
 
 // front is a Server under test, in front of an application that says who it is.
 type front struct {
@@ -36,7 +36,7 @@ type front struct {
 func newFront(t *testing.T, dir, app string) *front {
 	t.Helper()
 	f := &front{
-		Server: &Server{Dir: dir, Processes: 1, Grace: 5 * time.Second}, t: t,
+		Server: &Server{Dir: dir, Processes: 1, Grace: limit}, t: t,
 		sock: filepath.Join(dir, "front.sock"), app: app, ready: make(chan int, 10), ended: make(chan error, 1),
 	}
 	f.Server.Ready = func(pid int) { f.ready <- pid }

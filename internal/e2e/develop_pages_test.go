@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/appd-server/appd/nginx"
 )
@@ -116,7 +115,7 @@ func TestDevelopPages(t *testing.T) {
 	pages := map[string]string{"http": addr, "fastcgi": freeAddr(t), "uwsgi": freeAddr(t)}
 	var sites []nginx.Site
 	for _, protocol := range []string{"fastcgi", "uwsgi"} {
-		sites = append(sites, nginx.Site{Name: protocol, Listen: []string{pages[protocol]}, Protocol: protocol, Upstream: "unix:" + socket, Timeout: 30 * time.Second})
+		sites = append(sites, nginx.Site{Name: protocol, Listen: []string{pages[protocol]}, Protocol: protocol, Upstream: "unix:" + socket, Timeout: limit})
 	}
 	runNginx(t, "develop-pages-nginx", sites, "")
 	eventually(t, "the first build", func() bool {

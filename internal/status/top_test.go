@@ -110,7 +110,7 @@ func TestTopInATerminal(t *testing.T) {
 	}
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()
-	watchdog := time.AfterFunc(20*time.Second, func() { cmd.Process.Kill() })
+	watchdog := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
 	defer watchdog.Stop()
 
 	var seen bytes.Buffer

@@ -30,7 +30,8 @@ type site struct {
 	dir     string
 	w       *Watcher
 	changes chan Change
-	marks   int // sentinels written
+	marks   int       // sentinels written
+	began   time.Time // the save under way; zero between two
 }
 
 // watchSite lays files out (name, content, ...) and watches them.
@@ -45,6 +46,7 @@ func watchSite(t *testing.T, set func(dir string, w *Watcher), files ...string) 
 		s.write(files[i], files[i+1])
 	}
 	s.write("zz/sentinel.go", "package zz")
+	s.began = time.Time{}
 	// Longer than a busy machine lets a test wait between two steps of a save.
 	cfg := Watcher{Trees: []Tree{{Dir: dir, Match: GoSource}}, quiet: 500 * time.Millisecond, burst: time.Minute}
 	if set != nil {
@@ -66,7 +68,12 @@ func watchSite(t *testing.T, set func(dir string, w *Watcher), files ...string) 
 	return s
 }
 
-func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
+func (s *site) path(name string) string {
+	if s.began.IsZero() {
+		s.began = time.Now()
+	}
+	return filepath.Join(s.dir, name)
+}
 
 func (s *site) must(err error) {
 	if err != nil {
@@ -99,27 +106,42 @@ func (s *site) next() Change {
 	s.t.Helper()
 	select {
 	case c := <-s.changes:
+		s.began = time.Time{}
 		return c
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		s.t.Fatal("no change was reported")
 		panic("unreachable")
 	}
 }
 
 // expect says that all that was done is one change of exactly these files, or
-// none: the sentinel written afterwards comes by itself.
+// none: the sentinel written afterwards comes by itself. Where the machine stood still
+// in the middle of it there may be more of them, and only the sum counts.
 func (s *site) expect(want ...string) {
 	s.t.Helper()
+	if took := time.Since(s.began); !s.began.IsZero() && took >= s.w.quiet {
+		s.t.Logf("this took %v: a burst may have ended in the middle of it", took)
+		s.expectSum(want)
+		return
+	}
 	if len(want) > 0 {
 		if got := s.names(s.next()); !slices.Equal(got, want) {
 			s.t.Errorf("changed = %v, want %v", got, want)
 		}
 	}
-	s.marks++
-	s.write("zz/sentinel.go", fmt.Sprintf("package zz // %d", s.marks))
+	s.mark()
 	if got := s.names(s.next()); !slices.Equal(got, []string{"zz/sentinel.go"}) {
 		s.t.Errorf("after that, changed = %v, want nothing but the sentinel", got)
 	}
+	s.began = time.Time{}
+}
+
+// mark writes the sentinel, in one step.
+func (s *site) mark() {
+	s.t.Helper()
+	s.marks++
+	s.write("zz/sentinel.go~", fmt.Sprintf("package zz // %d", s.marks))
+	s.rename("zz/sentinel.go~", "zz/sentinel.go")
 }
 
 // saves are how programs save a file: each is exactly one change or none.
@@ -245,13 +267,13 @@ func (s *site) expectSum(want []string) {
 			}
 		}
 	}
-	sentinel := "package zz // sum"
-	s.write("zz/sentinel.go", sentinel)
+	s.mark()
 	for !got["zz/sentinel.go"] {
 		for _, n := range s.names(s.next()) {
 			got[n] = true
 		}
 	}
+	s.began = time.Time{}
 }
 
 func TestCheckoutOfManyFiles(t *testing.T) {
@@ -261,13 +283,13 @@ func TestCheckoutOfManyFiles(t *testing.T) {
 		files = append(files, fmt.Sprintf("p%d/f.go", i), "package p")
 	}
 	s := watchSite(t, nil, files...)
+	var want []string
 	for i := range 500 {
-		s.write(fmt.Sprintf("p%d/f.go", i), "package p // new")
+		want = append(want, fmt.Sprintf("p%d/f.go", i))
+		s.write(want[i], "package p // new")
 	}
-	if n := len(s.next().Paths); n != 500 {
-		t.Errorf("%d files in the change, want 500", n)
-	}
-	s.expect()
+	slices.Sort(want)
+	s.expect(want...)
 }
 
 func TestSwappedLink(t *testing.T) {
@@ -459,10 +481,11 @@ func TestCatchUp(t *testing.T) {
 			for i := range 5 {
 				s.write("main.go", fmt.Sprintf("package main // %d", i))
 				s.w.CatchUp(t.Context())
-				select {
-				case <-s.changes:
-				default:
+				if len(s.changes) == 0 {
 					t.Fatalf("save %d was not reported before CatchUp returned", i)
+				}
+				for len(s.changes) > 0 {
+					s.next()
 				}
 			}
 			s.w.CatchUp(t.Context())
