@@ -41,7 +41,7 @@ func TestWebSocket(t *testing.T) {
 				t.Errorf("a message of %d bytes came back with %d", size, len(got))
 			}
 		}
-	}, "NU", "NH1", "HH", "AH", "CH")
+	}, "NU", "NH1", "HH", "AH", "CH", "UR", "FR")
 }
 
 // nginx sends the file that the application names and keeps what belongs to it.
@@ -69,7 +69,7 @@ func TestAccelStripped(t *testing.T) {
 				t.Errorf("%s reached the client", name)
 			}
 		}
-	}, "HF", "HM", "AF", "AU", "LF", "LU", "CF")
+	}, "HF", "HM", "AF", "AU", "LF", "LU", "CF", "UR")
 }
 
 // HAProxy asks for the values first and puts many requests on one connection.

@@ -17,6 +17,7 @@ type front struct {
 
 	spools bool // takes an upload completely before appd sees any of it
 	kept   bool // keeps its connections to appd
+	hasty  bool // closes at the end of an answer although its client is still sending
 }
 
 // program is what a family of fronts needs and how it starts.
@@ -32,6 +33,7 @@ var programs = []program{
 	{"apache2", startApache},
 	{"lighttpd", startLighttpd},
 	{"caddy", startCaddy},
+	{"uwsgi-core", startRouters},
 }
 
 // running are the families that have been started, by program.
@@ -77,11 +79,12 @@ func behind(t *testing.T, cell func(t *testing.T, f *front), codes ...string) {
 
 // codesOf names the fronts of a program before it is started.
 var codesOf = map[string][]string{
-	"nginx":    {"NF", "NK", "NX", "NU", "NH0", "NH1", "NFD", "NUD"},
-	"haproxy":  {"HF", "HM", "HH"},
-	"apache2":  {"AF", "AU", "AH"},
-	"lighttpd": {"LF", "LFS", "LU", "LH"},
-	"caddy":    {"CF", "CH"},
+	"nginx":      {"NF", "NK", "NX", "NU", "NH0", "NH1", "NFD", "NUD"},
+	"haproxy":    {"HF", "HM", "HH"},
+	"apache2":    {"AF", "AU", "AH"},
+	"lighttpd":   {"LF", "LFS", "LU", "LH"},
+	"caddy":      {"CF", "CH"},
+	"uwsgi-core": {"UR", "FR"},
 }
 
 func anyOf(a, b []string) bool {

@@ -74,10 +74,11 @@ func startHAProxy(t testing.TB, a *appd) []*front {
 		{code: "HM", protocol: "fastcgi", addr: freeAddr(t), kept: true},
 		{code: "HH", protocol: "http", addr: freeAddr(t), kept: true},
 	}
-	dir := folder(t, "haproxy")
+	name := filepath.Base(a.dir) + "-haproxy"
+	dir := folder(t, name)
 	conf := write(t, filepath.Join(dir, "haproxy.cfg"), fmt.Sprintf(haproxyConf,
 		fronts[0].addr, fronts[1].addr, fronts[2].addr, a.socket("haproxy"), a.http()))
-	return alive(t, fronts, launch(t, "haproxy", nil, need(t, "haproxy"), "-db", "-f", conf))
+	return alive(t, fronts, launch(t, name, nil, need(t, "haproxy"), "-db", "-f", conf))
 }
 
 // alive notes the server of the fronts and waits until it listens.
@@ -125,7 +126,8 @@ func startApache(t testing.TB, a *appd) []*front {
 		{code: "AU", protocol: "uwsgi", addr: freeAddr(t)},
 		{code: "AH", protocol: "http", addr: freeAddr(t), kept: true},
 	}
-	dir := folder(t, "apache")
+	name := filepath.Base(a.dir) + "-apache"
+	dir := folder(t, name)
 	var lines strings.Builder
 	for _, m := range []string{"mpm_event", "authz_core", "proxy", "proxy_fcgi", "proxy_uwsgi", "proxy_http", "proxy_wstunnel", "unixd"} {
 		if file := "/usr/lib/apache2/modules/mod_" + m + ".so"; exists(file) {
@@ -137,7 +139,7 @@ func startApache(t testing.TB, a *appd) []*front {
 	}
 	conf := write(t, filepath.Join(dir, "apache.conf"), fmt.Sprintf(apacheConf, dir, lines.String(),
 		fronts[0].addr, fronts[1].addr, fronts[2].addr, a.socket("apache"), a.http()))
-	return alive(t, fronts, launch(t, "apache", nil, need(t, "apache2"), "-DFOREGROUND", "-f", conf))
+	return alive(t, fronts, launch(t, name, nil, need(t, "apache2"), "-DFOREGROUND", "-f", conf))
 }
 
 func exists(file string) bool {
@@ -175,9 +177,10 @@ func startLighttpd(t testing.TB, a *appd) []*front {
 	for _, f := range fronts {
 		port := freePort(t)
 		f.addr = "127.0.0.1:" + port
-		dir := folder(t, "lighttpd-"+f.code)
+		name := filepath.Base(a.dir) + "-lighttpd-" + f.code
+		dir := folder(t, name)
 		conf := write(t, filepath.Join(dir, "lighttpd.conf"), fmt.Sprintf(lighttpdConf, dir, port, lines[f.code]))
-		alive(t, []*front{f}, launch(t, "lighttpd-"+f.code, nil, need(t, "lighttpd"), "-D", "-f", conf))
+		alive(t, []*front{f}, launch(t, name, nil, need(t, "lighttpd"), "-D", "-f", conf))
 	}
 	return fronts
 }
@@ -204,12 +207,13 @@ func startCaddy(t testing.TB, a *appd) []*front {
 	t.Helper()
 	fronts := []*front{
 		{code: "CF", protocol: "fastcgi", addr: freeAddr(t)},
-		{code: "CH", protocol: "http", addr: freeAddr(t), kept: true},
+		{code: "CH", protocol: "http", addr: freeAddr(t), kept: true, hasty: true},
 	}
-	dir := folder(t, "caddy")
+	name := filepath.Base(a.dir) + "-caddy"
+	dir := folder(t, name)
 	// A site of Caddy that names a port answers for any Host.
 	port := func(f *front) string { return ":" + f.addr[strings.LastIndexByte(f.addr, ':')+1:] }
 	conf := write(t, filepath.Join(dir, "Caddyfile"), fmt.Sprintf(caddyConf, port(fronts[0]), port(fronts[1]), a.socket("caddy"), a.http()))
-	return alive(t, fronts, launch(t, "caddy", []string{"HOME=" + dir, "XDG_DATA_HOME=" + dir, "XDG_CONFIG_HOME=" + dir},
+	return alive(t, fronts, launch(t, name, []string{"HOME=" + dir, "XDG_DATA_HOME=" + dir, "XDG_CONFIG_HOME=" + dir},
 		need(t, "caddy"), "run", "--adapter", "caddyfile", "--config", conf))
 }

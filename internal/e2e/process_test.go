@@ -23,8 +23,8 @@ type process struct {
 	done chan struct{}
 }
 
-// launch starts a program in a process group of its own. It is stopped at the end of
-// the test, and its log shown if that failed.
+// launch starts a program in a session of its own, without a terminal. It is stopped
+// at the end of the test, and its log shown if that failed.
 func launch(t testing.TB, name string, env []string, argv ...string) *process {
 	t.Helper()
 	return launchWith(t, name, nil, env, argv...)
@@ -44,7 +44,7 @@ func launchWith(t testing.TB, name string, file *os.File, env []string, argv ...
 		p.cmd.ExtraFiles = []*os.File{file}
 	}
 	p.cmd.Env = append(os.Environ(), env...)
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGTERM}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

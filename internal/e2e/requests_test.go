@@ -33,7 +33,7 @@ func TestGet(t *testing.T) {
 			t.Errorf("X-Test = %q", got)
 		}
 		// Stock lines of the distribution lose the port or the whole Host.
-		want := map[string]string{"NFD": "shop.example", "NUD": "shop.example", "NH0": "localhost"}[f.code]
+		want := map[string]string{"NFD": "shop.example", "NUD": "shop.example", "FR": "shop.example", "NH0": "localhost"}[f.code]
 		if want == "" {
 			want = "shop.example:" + port
 		}
@@ -82,13 +82,14 @@ func TestUploadLarge(t *testing.T) {
 	})
 }
 
-// An upload without a length. Some fronts refuse it by themselves.
+// An upload without a length. Some fronts refuse it by themselves, and uWSGI's HTTP
+// router sends none of it on.
 func TestUploadChunked(t *testing.T) {
 	const size = 200_000
 	refused := map[string]int{"AU": 411, "LFS": 411, "HF": 400, "HM": 400}
 	behind(t, func(t *testing.T, f *front) {
 		a, err := request(f.addr, "POST", "/echo", bulk(size), chunked)
-		if err != nil && refused[f.code] != 0 {
+		if err != nil && (refused[f.code] != 0 || f.code == "UR") {
 			return // the front closed while the client was still sending
 		}
 		if err != nil {
@@ -104,8 +105,12 @@ func TestUploadChunked(t *testing.T) {
 		if err := json.Unmarshal(a.body, &s); err != nil {
 			t.Fatalf("%s: %v: %.200q", a.reason, err, a.body)
 		}
-		if s.BodyLen != size || s.BodyErr != "" {
-			t.Errorf("body = %d bytes, error %q", s.BodyLen, s.BodyErr)
+		want := int64(size)
+		if f.code == "UR" {
+			want = 0
+		}
+		if s.BodyLen != want || s.BodyErr != "" {
+			t.Errorf("body = %d bytes, error %q, want %d", s.BodyLen, s.BodyErr, want)
 		}
 		if te := s.Header.Get("Transfer-Encoding"); te != "" {
 			t.Errorf("the header Transfer-Encoding = %q reached the handler", te)
@@ -136,15 +141,22 @@ func TestBodyEmpty(t *testing.T) {
 	})
 }
 
-// "100 Continue" reaches the client, whoever sends it, and then the answer.
+// "100 Continue" reaches the client, whoever sends it, and then the answer. uWSGI's
+// HTTP router sends none, and appd may not over uwsgi: such a client stops waiting.
 func TestExpectContinue(t *testing.T) {
 	behind(t, func(t *testing.T, f *front) {
+		const body = "12345"
 		c, r := raw(t, f.addr, "POST /echo HTTP/1.1\r\nHost: front\r\nContent-Length: 5\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n")
+		if f.code == "UR" {
+			io.WriteString(c, body)
+		}
 		resp, err := http.ReadResponse(r, nil)
-		if err != nil || resp.StatusCode != 100 {
+		if continued := err == nil && resp.StatusCode == 100; continued != (f.code != "UR") {
 			t.Fatalf("first answer = %v, %v", resp, err)
 		}
-		io.WriteString(c, "12345")
+		if f.code != "UR" {
+			io.WriteString(c, body)
+		}
 		for resp.StatusCode == 100 && err == nil { // Caddy sends its own and passes appd's on
 			resp, err = http.ReadResponse(r, nil)
 		}
@@ -175,7 +187,7 @@ func TestHeadersLarge(t *testing.T) {
 				t.Errorf("header %d arrived with %d bytes", i, got)
 			}
 		}
-	}, "NF", "NK", "NX", "NU", "NH1", "NH0", "NFD", "NUD", "CF", "CH")
+	}, "NF", "NK", "NX", "NU", "NH1", "NH0", "NFD", "NUD", "CF", "CH", "UR", "FR")
 }
 
 // A head of any size gets an answer, and appd never resets the connection.
@@ -235,7 +247,7 @@ func TestPathDecodedOnce(t *testing.T) {
 		if s.Path != `"/echo/%41"` {
 			t.Errorf("path = %s", s.Path)
 		}
-	}, "NF", "NK", "NX", "NU", "NH0", "NH1", "NFD", "NUD", "LF", "LU", "HF", "HM", "HH", "CF", "CH", "AH")
+	}, "NF", "NK", "NX", "NU", "NH0", "NH1", "NFD", "NUD", "LF", "LU", "HF", "HM", "HH", "CF", "CH", "AH", "UR", "FR")
 }
 
 // Headers that come twice, and one that must not come at all.
@@ -255,7 +267,7 @@ func TestHeadersJoined(t *testing.T) {
 			t.Errorf("X-Two = %q", got)
 		}
 		want := "a=1; b=2"
-		if f.code[0] == 'A' || f.code == "CF" {
+		if f.code[0] == 'A' || f.code == "CF" || f.code == "UR" {
 			want = "a=1, b=2" // joined by the front itself, beyond repair
 		}
 		if got := strings.Join(s.Header.Values("Cookie"), "; "); got != want {
@@ -273,6 +285,9 @@ func TestHeadersJoined(t *testing.T) {
 // Many requests on one connection of a client, in turn.
 func TestConnectionReused(t *testing.T) {
 	behind(t, func(t *testing.T, f *front) {
+		if f.code == "UR" {
+			return // uWSGI's router closes after every answer
+		}
 		c, r := raw(t, f.addr, "")
 		for i := range 5 {
 			body := strings.Repeat("x", i)
