@@ -190,6 +190,13 @@ func TestAnswerHeaderSize(t *testing.T) {
 			t.Errorf("X-Long arrived with %d bytes", got)
 		}
 	}, "NF", "NK", "NX", "NU", "NH1")
+	behind(t, func(t *testing.T, f *front) {
+		a, err := request(f.addr, "GET", "/headers?n=8300", nil)
+		if err != nil || a.status != 502 && a.status != 500 {
+			t.Errorf("answer = %+v, %v", a, err)
+		}
+	}, "NFD", "NUD", "NH0", "AF", "AU")
+	shared(t).awaitLog(t, "answer head of", "nginx takes 4096")
 }
 
 // No 103 reaches a front that would take it for the final answer.

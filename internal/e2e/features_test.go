@@ -5,7 +5,6 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"os/exec"
 	"strings"
@@ -70,32 +69,6 @@ func TestAccelStripped(t *testing.T) {
 			}
 		}
 	}, "HF", "HM", "AF", "AU", "LF", "LU", "CF", "UR")
-}
-
-// HAProxy asks for the values first and puts many requests on one connection.
-func TestMultiplexed(t *testing.T) {
-	behind(t, func(t *testing.T, f *front) {
-		done := make(chan error)
-		const n = 40
-		for i := range n {
-			go func() {
-				target := "/slow?ms=200"
-				if i%2 == 1 {
-					target = "/download?mb=1"
-				}
-				a, err := request(f.addr, "GET", target, nil)
-				if err == nil && (a.status != 200 || a.cut != nil) {
-					err = fmt.Errorf("%s: %s, cut %v", target, a.reason, a.cut)
-				}
-				done <- err
-			}()
-		}
-		for range n {
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
-		}
-	}, "HM")
 }
 
 // cgi-fcgi is the smallest client there is.

@@ -3,11 +3,9 @@
 package e2e
 
 import (
-	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -87,6 +85,7 @@ func TestUploadLarge(t *testing.T) {
 func TestUploadChunked(t *testing.T) {
 	const size = 200_000
 	refused := map[string]int{"AU": 411, "LFS": 411, "HF": 400, "HM": 400}
+	unknown := map[string]bool{"NX": true, "NH1": true, "HH": true, "AF": true, "AH": true, "CF": true, "CH": true}
 	behind(t, func(t *testing.T, f *front) {
 		a, err := request(f.addr, "POST", "/echo", bulk(size), chunked)
 		if err != nil && (refused[f.code] != 0 || f.code == "UR") {
@@ -112,10 +111,23 @@ func TestUploadChunked(t *testing.T) {
 		if s.BodyLen != want || s.BodyErr != "" {
 			t.Errorf("body = %d bytes, error %q, want %d", s.BodyLen, s.BodyErr, want)
 		}
+		if known := s.ContentLength == want; known == unknown[f.code] {
+			t.Errorf("ContentLength = %d", s.ContentLength)
+		}
 		if te := s.Header.Get("Transfer-Encoding"); te != "" {
 			t.Errorf("the header Transfer-Encoding = %q reached the handler", te)
 		}
 	})
+}
+
+// Where the front passes an upload on as it comes, the handler starts at once.
+func TestUploadStartsTheHandler(t *testing.T) {
+	behind(t, func(t *testing.T, f *front) {
+		key := newKey()
+		c, _ := raw(t, f.addr, "POST /hang?key="+key+" HTTP/1.1\r\nHost: front\r\nContent-Length: 1000000\r\n\r\n"+strings.Repeat("b", 50_000))
+		noted(t, shared(t).notes, key, "began")
+		c.Close()
+	}, "NX", "NH1", "HF", "HM", "HH", "CF", "CH", "UR")
 }
 
 // Bodies of no length at all, with POST and with PUT.
@@ -168,151 +180,4 @@ func TestExpectContinue(t *testing.T) {
 			t.Errorf("body = %d bytes, %v", s.BodyLen, err)
 		}
 	})
-}
-
-// Sixty kilobytes of headers, and one header of twenty.
-func TestHeadersLarge(t *testing.T) {
-	behind(t, func(t *testing.T, f *front) {
-		s := echo(t, f.addr, "GET", "/echo", nil, header("X-Big", strings.Repeat("b", 20_000)))
-		if got := len(s.Header.Get("X-Big")); got != 20_000 {
-			t.Errorf("a header of 20000 bytes arrived with %d", got)
-		}
-		var many []option
-		for i := range 20 {
-			many = append(many, header(fmt.Sprintf("X-Many-%d", i), strings.Repeat("m", 3000)))
-		}
-		s = echo(t, f.addr, "GET", "/echo", nil, many...)
-		for i := range 20 {
-			if got := len(s.Header.Get(fmt.Sprintf("X-Many-%d", i))); got != 3000 {
-				t.Errorf("header %d arrived with %d bytes", i, got)
-			}
-		}
-	}, "NF", "NK", "NX", "NU", "NH1", "NH0", "NFD", "NUD", "CF", "CH", "UR", "FR")
-}
-
-// A head of any size gets an answer, and appd never resets the connection.
-func TestHeadersTooLarge(t *testing.T) {
-	behind(t, func(t *testing.T, f *front) {
-		var many []option
-		for i := range 30 {
-			many = append(many, header(fmt.Sprintf("X-Many-%d", i), strings.Repeat("m", 3000)))
-		}
-		a, err := request(f.addr, "GET", "/echo", nil, many...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if f.protocol != "http" && a.status != 500 { // nginx puts all params into one record
-			t.Errorf("status = %d, want nginx's own 500", a.status)
-		}
-		if f.protocol == "http" && a.status != 200 {
-			t.Errorf("status = %d", a.status)
-		}
-	}, "NF", "NK", "NU", "NH1")
-}
-
-// Bytes of a path that are no UTF-8, and an encoded slash.
-func TestPathBytes(t *testing.T) {
-	behind(t, func(t *testing.T, f *front) {
-		s := echo(t, f.addr, "GET", "/echo/%E9%C3%A9", nil)
-		if want := `"/echo/\xe9\u00e9"`; s.Path != want {
-			t.Errorf("path = %s, want %s", s.Path, want)
-		}
-		if f.code == "AU" {
-			return // Apache refuses %2F for uwsgi by itself
-		}
-		s = echo(t, f.addr, "GET", "/echo/a%2Fb", nil)
-		switch f.code {
-		case "AF": // NoDecode: Apache hands out the path as it was written
-			if s.Path != `"/echo/a%2Fb"` && s.Path != `"/echo/a/b"` {
-				t.Errorf("path = %s", s.Path)
-			}
-		default:
-			if s.Path != `"/echo/a/b"` {
-				t.Errorf("path = %s", s.Path)
-			}
-		}
-		if strings.Contains(f.protocol, "http") && f.code[0] == 'N' && s.RawPath != "/echo/a%2Fb" {
-			t.Errorf("RawPath = %q", s.RawPath)
-		}
-		if !strings.Contains(strings.ToUpper(s.RequestURI), "A%2FB") && f.code != "LH" {
-			t.Errorf("RequestURI = %s", s.RequestURI)
-		}
-	})
-}
-
-// A path is decoded once, however often it was encoded.
-func TestPathDecodedOnce(t *testing.T) {
-	behind(t, func(t *testing.T, f *front) {
-		s := echo(t, f.addr, "GET", "/echo/%2541", nil)
-		if s.Path != `"/echo/%41"` {
-			t.Errorf("path = %s", s.Path)
-		}
-	}, "NF", "NK", "NX", "NU", "NH0", "NH1", "NFD", "NUD", "LF", "LU", "HF", "HM", "HH", "CF", "CH", "AH", "UR", "FR")
-}
-
-// Headers that come twice, and one that must not come at all.
-func TestHeadersJoined(t *testing.T) {
-	behind(t, func(t *testing.T, f *front) {
-		_, r := raw(t, f.addr, "GET /echo HTTP/1.1\r\nHost: front\r\nX-Two: 1\r\nX-Two: 2\r\nCookie: a=1\r\nCookie: b=2\r\n"+
-			"X-Empty:\r\nProxy: http://evil/\r\nX_Under: u\r\nConnection: close\r\n\r\n")
-		resp, err := http.ReadResponse(r, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var s seen
-		if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
-			t.Fatal(err)
-		}
-		if got := strings.Join(s.Header.Values("X-Two"), ", "); got != "1, 2" {
-			t.Errorf("X-Two = %q", got)
-		}
-		want := "a=1; b=2"
-		if f.code[0] == 'A' || f.code == "CF" || f.code == "UR" {
-			want = "a=1, b=2" // joined by the front itself, beyond repair
-		}
-		if got := strings.Join(s.Header.Values("Cookie"), "; "); got != want {
-			t.Errorf("Cookie = %q, want %q", got, want)
-		}
-		if got := s.Header.Get("Proxy"); got != "" && f.protocol != "http" {
-			t.Errorf("Proxy = %q reached the handler", got)
-		}
-		if got, there := s.Header["X_under"]; there {
-			t.Errorf("X_Under = %q reached the handler", got)
-		}
-	})
-}
-
-// Many requests on one connection of a client, in turn.
-func TestConnectionReused(t *testing.T) {
-	behind(t, func(t *testing.T, f *front) {
-		if f.code == "UR" {
-			return // uWSGI's router closes after every answer
-		}
-		c, r := raw(t, f.addr, "")
-		for i := range 5 {
-			body := strings.Repeat("x", i)
-			fmt.Fprintf(c, "POST /echo?n=%d HTTP/1.1\r\nHost: front\r\nContent-Length: %d\r\n\r\n%s", i, len(body), body)
-			s := decodeSeen(t, r)
-			if s.Query != fmt.Sprintf("n=%d", i) || s.BodyLen != int64(i) {
-				t.Errorf("request %d came in as %q with %d bytes", i, s.Query, s.BodyLen)
-			}
-		}
-	})
-}
-
-// decodeSeen reads one answer of /echo from a kept connection.
-func decodeSeen(t *testing.T, r *bufio.Reader) (s seen) {
-	t.Helper()
-	resp, err := http.ReadResponse(r, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(text, &s); err != nil {
-		t.Fatalf("%s: %v: %.200q", resp.Status, err, text)
-	}
-	return s
 }

@@ -1,0 +1,149 @@
+// What shares a connection: the requests of a client, and those of a front.
+
+package e2e
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/appd-server/appd/internal/handoff"
+)
+
+// Many requests on one connection of a client, in turn.
+func TestConnectionReused(t *testing.T) {
+	behind(t, func(t *testing.T, f *front) {
+		if f.code == "UR" {
+			return // uWSGI's router closes after every answer
+		}
+		c, r := raw(t, f.addr, "")
+		for i := range 5 {
+			body := strings.Repeat("x", i)
+			fmt.Fprintf(c, "POST /echo?n=%d HTTP/1.1\r\nHost: front\r\nContent-Length: %d\r\n\r\n%s", i, len(body), body)
+			s := decodeSeen(t, r)
+			if s.Query != fmt.Sprintf("n=%d", i) || s.BodyLen != int64(i) {
+				t.Errorf("request %d came in as %q with %d bytes", i, s.Query, s.BodyLen)
+			}
+		}
+	})
+}
+
+// decodeSeen reads one answer of /echo from a kept connection.
+func decodeSeen(t *testing.T, r *bufio.Reader) (s seen) {
+	t.Helper()
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &s); err != nil {
+		t.Fatalf("%s: %v: %.200q", resp.Status, err, text)
+	}
+	return s
+}
+
+// accepted is how many connections the workers have ever accepted.
+func (a *appd) accepted(t *testing.T) (n int64) {
+	t.Helper()
+	for _, w := range a.status(t).Workers {
+		n += int64(w.Counters.Events[handoff.Accepted])
+	}
+	return n
+}
+
+// A front that keeps its connections to appd asks again on the same; the others
+// open one for each request.
+func TestConnectionsKept(t *testing.T) {
+	behind(t, func(t *testing.T, f *front) {
+		const n = 20
+		before := shared(t).accepted(t)
+		if f.kept {
+			c, r := raw(t, f.addr, "")
+			for range n {
+				io.WriteString(c, "GET /echo HTTP/1.1\r\nHost: front\r\n\r\n")
+				decodeSeen(t, r)
+			}
+		} else {
+			for range n {
+				ok(t, f.addr, "GET", "/whoami", nil)
+			}
+		}
+		// A few processes of the front may each open its own.
+		if got := shared(t).accepted(t) - before; f.kept && got > n/2 || !f.kept && got != n {
+			t.Errorf("%d requests came on %d connections, kept %v", n, got, f.kept)
+		}
+	})
+}
+
+// HAProxy asks for the values first and puts many requests on one connection.
+func TestMultiplexed(t *testing.T) {
+	behind(t, func(t *testing.T, f *front) {
+		ok(t, f.addr, "GET", "/whoami", nil) // opens the connection that the others find
+		before := shared(t).accepted(t)
+		done := make(chan error)
+		const n = 40
+		for i := range n {
+			go func() {
+				target := "/slow?ms=200"
+				if i%2 == 1 {
+					target = "/download?mb=1"
+				}
+				a, err := request(f.addr, "GET", target, nil)
+				if err == nil && (a.status != 200 || a.cut != nil) {
+					err = fmt.Errorf("%s: %s, cut %v", target, a.reason, a.cut)
+				}
+				done <- err
+			}()
+		}
+		for range n {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		if got := shared(t).accepted(t) - before; got > n/2 {
+			t.Errorf("%d requests came on %d connections", n, got)
+		}
+	}, "HM")
+}
+
+// An answer that breaks off, one that the client leaves, and one that comes before
+// its request is complete, disturb no other on their connection.
+func TestMultiplexedUndisturbed(t *testing.T) {
+	behind(t, func(t *testing.T, f *front) {
+		ok(t, f.addr, "GET", "/whoami", nil)
+		const pieces = 15
+		var streams []*http.Response
+		for range 10 {
+			_, r := raw(t, f.addr, fmt.Sprintf("GET /stream?n=%d&ms=100 HTTP/1.1\r\nHost: front\r\n\r\n", pieces))
+			resp, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			streams = append(streams, resp)
+		}
+		const size = 1 << 20
+		if a, err := request(f.addr, "POST", "/early", bulk(size), sized(size)); err != nil || a.status != 413 || a.cut != nil {
+			t.Errorf("early = %+v, %v", a, err)
+		}
+		if a, err := request(f.addr, "GET", "/panic-late?length=1", nil); err == nil && a.status == 200 && a.cut == nil {
+			t.Errorf("a broken answer looks complete: %+v", a)
+		}
+		key := newKey()
+		c, _ := raw(t, f.addr, "GET /hang?talking=1&key="+key+" HTTP/1.1\r\nHost: front\r\n\r\n")
+		noted(t, shared(t).notes, key, "began")
+		c.Close() // HAProxy tells nobody while the connection has other requests
+		for _, resp := range streams {
+			body, err := io.ReadAll(resp.Body)
+			if n := strings.Count(string(body), "data: piece"); err != nil || n != pieces {
+				t.Errorf("a stream ended after %d pieces of %d: %v", n, pieces, err)
+			}
+		}
+	}, "HM")
+}
