@@ -17,9 +17,6 @@ import (
 // Many requests on one connection of a client, in turn.
 func TestConnectionReused(t *testing.T) {
 	behind(t, func(t *testing.T, f *front) {
-		if f.code == "UR" {
-			return // uWSGI's router closes after every answer
-		}
 		c, r := raw(t, f.addr, "")
 		for i := range 5 {
 			body := strings.Repeat("x", i)

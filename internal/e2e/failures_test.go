@@ -24,7 +24,7 @@ func TestAbortSilent(t *testing.T) {
 // The same while an answer is being sent: the front notices at its next write.
 func TestAbortStreaming(t *testing.T) {
 	behind(t, func(t *testing.T, f *front) { abort(t, f, "/hang?talking=1&key=%s") },
-		"NF", "NK", "NX", "NU", "NH0", "NH1", "HF", "HH", "CF", "CH", "LFS", "UR", "FR")
+		"NF", "NK", "NX", "NU", "NH0", "NH1", "HF", "HH", "CF", "CH", "LFS")
 }
 
 // HAProxy gives a request up when its own timeout strikes, here an impatient one, with ABORT_REQUEST
@@ -86,7 +86,7 @@ func TestAbortUpload(t *testing.T) {
 		if n, failed, _ := strings.Cut(got, " "); failed == "" {
 			t.Errorf("the handler took %s bytes for the whole upload", n)
 		}
-	}, "NX", "NH1", "HF", "HM", "AF", "CF", "CH", "LFS", "UR")
+	}, "NX", "NH1", "HF", "HM", "AF", "CF", "CH", "LFS")
 }
 
 // A panic before the first byte is a 500; the worker lives on.
@@ -105,7 +105,7 @@ func TestPanic(t *testing.T) {
 // A panic after the first bytes cuts the answer, visibly.
 func TestPanicLate(t *testing.T) {
 	invisible := map[string]bool{ // without a length these cannot tell
-		"NF": true, "NX": true, "NFD": true, "NU": true, "NUD": true, "NH0": true, "AU": true, "CF": true, "CH": true, "LF": true, "LFS": true, "LU": true, "LH": true, "UR": true, "FR": true,
+		"NF": true, "NX": true, "NFD": true, "NU": true, "NUD": true, "NH0": true, "AU": true, "CF": true, "CH": true, "LF": true, "LFS": true, "LU": true, "LH": true,
 	}
 	behind(t, func(t *testing.T, f *front) {
 		defer f.settle(t)

@@ -207,7 +207,7 @@ func startCaddy(t testing.TB, a *appd) []*front {
 	t.Helper()
 	fronts := []*front{
 		{code: "CF", protocol: "fastcgi", addr: freeAddr(t)},
-		{code: "CH", protocol: "http", addr: freeAddr(t), kept: true, hasty: true},
+		{code: "CH", protocol: "http", addr: freeAddr(t), kept: true},
 	}
 	name := filepath.Base(a.dir) + "-caddy"
 	dir := folder(t, name)
