@@ -109,38 +109,3 @@ func TestMultiplexed(t *testing.T) {
 		}
 	}, "HM")
 }
-
-// An answer that breaks off, one that the client leaves, and one that comes before
-// its request is complete, disturb no other on their connection.
-func TestMultiplexedUndisturbed(t *testing.T) {
-	behind(t, func(t *testing.T, f *front) {
-		ok(t, f.addr, "GET", "/whoami", nil)
-		const pieces = 15
-		var streams []*http.Response
-		for range 10 {
-			_, r := raw(t, f.addr, fmt.Sprintf("GET /stream?n=%d&ms=100 HTTP/1.1\r\nHost: front\r\n\r\n", pieces))
-			resp, err := http.ReadResponse(r, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			streams = append(streams, resp)
-		}
-		const size = 1 << 20
-		if a, err := request(f.addr, "POST", "/early", bulk(size), sized(size)); err != nil || a.status != 413 || a.cut != nil {
-			t.Errorf("early = %+v, %v", a, err)
-		}
-		if a, err := request(f.addr, "GET", "/panic-late?length=1", nil); err == nil && a.status == 200 && a.cut == nil {
-			t.Errorf("a broken answer looks complete: %+v", a)
-		}
-		key := newKey()
-		c, _ := raw(t, f.addr, "GET /hang?talking=1&key="+key+" HTTP/1.1\r\nHost: front\r\n\r\n")
-		noted(t, shared(t).notes, key, "began")
-		c.Close() // HAProxy tells nobody while the connection has other requests
-		for _, resp := range streams {
-			body, err := io.ReadAll(resp.Body)
-			if n := strings.Count(string(body), "data: piece"); err != nil || n != pieces {
-				t.Errorf("a stream ended after %d pieces of %d: %v", n, pieces, err)
-			}
-		}
-	}, "HM")
-}

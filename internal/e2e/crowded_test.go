@@ -26,10 +26,7 @@ func crowd(t *testing.T) (a *appd, fronts []*front) {
 			continue
 		}
 		need(t, p.name)
-		for _, f := range p.start(t, a) {
-			fronts = append(fronts, f)
-			t.Cleanup(func() { f.server.stop(syscall.SIGTERM) })
-		}
+		fronts = append(fronts, p.start(t, a)...)
 	}
 	return a, fronts
 }

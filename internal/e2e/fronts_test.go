@@ -79,12 +79,12 @@ func behind(t *testing.T, cell func(t *testing.T, f *front), codes ...string) {
 
 // codesOf names the fronts of a program before it is started.
 var codesOf = map[string][]string{
-	"nginx":      {"NF", "NK", "NX", "NU", "NH0", "NH1", "NFD", "NUD"},
-	"haproxy":    {"HF", "HM", "HH"},
-	"apache2":    {"AF", "AU", "AH"},
-	"lighttpd":   {"LF", "LFS", "LU", "LH"},
-	"caddy":      {"CF", "CH"},
-	routers:      {"UR", "FR"},
+	"nginx":    {"NF", "NK", "NX", "NU", "NH0", "NH1", "NFD", "NUD"},
+	"haproxy":  {"HF", "HM", "HH"},
+	"apache2":  {"AF", "AU", "AH"},
+	"lighttpd": {"LF", "LFS", "LU", "LH"},
+	"caddy":    {"CF", "CH"},
+	routers:    {"UR", "FR"},
 }
 
 func anyOf(a, b []string) bool {
