@@ -3,8 +3,6 @@
 
 package cgi
 
-import "strings"
-
 // AppendFields appends the header fields of the request to dst, named as Go's
 // header map names them, in the order of the wire. Fields that came several times
 // are joined, by "; " if they are cookies and by ", " otherwise: nginx before 1.23
@@ -53,8 +51,7 @@ func fieldOfVariable(v *Var) string {
 		}
 		return ""
 	}
-	if key, ok := FieldName(v.Name); ok && !strings.HasPrefix(v.Name, "HTTP_CONTENT_LENGTH") &&
-		v.Name != "HTTP_CONTENT_TYPE" {
+	if key, ok := FieldName(v.Name); ok && v.Name != "HTTP_CONTENT_LENGTH" && v.Name != "HTTP_CONTENT_TYPE" {
 		return key
 	}
 	return ""

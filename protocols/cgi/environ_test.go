@@ -133,6 +133,15 @@ CONTENT_LENGTH=
 	}
 }
 
+// Only the two variables that are duplicates or lies stay out of the fields.
+func TestFieldsBesideTheBody(t *testing.T) {
+	h := vars(FastCGI, "HTTP_CONTENT_LENGTH", "9", "HTTP_CONTENT_TYPE", "a/b", "HTTP_TRANSFER_ENCODING", "chunked",
+		"HTTP_CONTENT_LENGTH_HINT", "1", "HTTP_CONTENT_TYPE_HINT", "2")
+	if got := dump(h.AppendFields(nil)); got != "Content-Length-Hint=1\nContent-Type-Hint=2\n" {
+		t.Errorf("got\n%s", got)
+	}
+}
+
 func TestCheck(t *testing.T) {
 	good := []string{"REQUEST_METHOD", "GET", "REQUEST_URI", "/\xe9 x", "HTTP_HOST", "h:80", "HTTP_X", "a\tb\xff"}
 	if err := vars(FastCGI, good...).Check(); err != nil {
