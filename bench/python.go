@@ -230,12 +230,9 @@ func startPythonWorkers(socket string, s pyServer, path, module string) (*app, e
 			return nil, err
 		}
 	}
-	for _, line := range a.lines {
-		line.SetReceiveDeadline(time.Now().Add(20 * time.Second))
-		if m, _, err := line.Receive(); err != nil || m.Kind != handoff.Ready {
-			a.stop()
-			return nil, fmt.Errorf("a worker is not ready: %v %s", err, m.Text)
-		}
+	if err := a.ready(); err != nil {
+		a.stop()
+		return nil, err
 	}
 	return a, nil
 }

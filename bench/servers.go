@@ -104,8 +104,26 @@ func startServer(dir, role string, n int) (*app, error) {
 			return nil, err
 		}
 	}
-	time.Sleep(200 * time.Millisecond)
+	if role != "appd" {
+		time.Sleep(200 * time.Millisecond)
+		return a, nil
+	}
+	if err := a.ready(); err != nil {
+		a.stop()
+		return nil, err
+	}
 	return a, nil
+}
+
+// ready waits until all of appd's workers accept.
+func (a *app) ready() error {
+	for _, line := range a.lines {
+		line.SetReceiveDeadline(time.Now().Add(20 * time.Second))
+		if m, _, err := line.Receive(); err != nil || m.Kind != handoff.Ready {
+			return fmt.Errorf("a worker is not ready: %v %s", err, m.Text)
+		}
+	}
+	return nil
 }
 
 // spawn starts one process; appd's gets what its supervisor would give it.
