@@ -203,6 +203,11 @@ func (w *worker) receive() {
 			close(w.message)
 			return
 		}
+		if m.Kind == handoff.Passed && len(fds) == 1 { // nobody else is there to take it
+			w.conn.Send(handoff.Message{Kind: handoff.Adopt, Listener: m.Listener, Protocol: m.Protocol, Queue: true}, fds[0])
+			handoff.CloseFDs(fds)
+			continue
+		}
 		handoff.CloseFDs(fds)
 		w.message <- m
 	}

@@ -252,7 +252,7 @@ def application(environ, start_response):
 
 // An application that closes descriptors which are not its own is told so.
 func TestDescriptorsClosedByTheApplication(t *testing.T) {
-	w := start(t, options{files: map[string]string{"app.py": "import os\ndef application(environ, start_response):\n    os.closerange(3, 1000)\n    start_response('200 OK', [])\n    return []\n"}})
+	w := start(t, options{files: map[string]string{"app.py": "import os, appd_engine\ndef application(environ, start_response):\n    os.close(appd_engine.fileno())\n    start_response('200 OK', [])\n    return []\n"}})
 	w.begin("/")
 	if err := w.ended(); err == nil {
 		t.Error("the worker ended as if nothing had happened")
