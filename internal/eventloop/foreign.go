@@ -33,6 +33,7 @@ const listenerPad = -1
 // and calls Turn without events when there are none: what arrived meanwhile is
 // read, and only a connection that is empty still costs a registration in epoll.
 func (l *Loop) Turn(events []syscall.EpollEvent) *Exchange {
+	l.rouseOne()
 	if len(events) == 0 {
 		l.fresh.settle()
 	}
@@ -55,8 +56,9 @@ func (l *Loop) Turn(events []syscall.EpollEvent) *Exchange {
 	return x
 }
 
-// Unsettled is the number of new connections that are not yet in epoll; see Turn.
-func (l *Loop) Unsettled() int { return int(l.fresh.n.Load()) }
+// Unsettled is the number of connections that are not in epoll and wait for a thread;
+// see Turn.
+func (l *Loop) Unsettled() int { return int(l.fresh.n.Load() + l.resting.n.Load()) }
 
 // newcomers are connections that were empty when they were accepted.
 type newcomers struct {
@@ -160,28 +162,4 @@ func (l *Loop) oweOne(key int32) {
 		}
 		ls.mu.Unlock()
 	}
-}
-
-// offer passes an idle kept connection on with the request that is just arriving,
-// and reports whether it is gone. One that nobody had a free thread for comes back a moment later.
-func (c *conn) offer(ev uint32) bool {
-	l := c.loop
-	if l.config.PassIdle == nil || l.config.Siblings == 0 || ev != unix.EPOLLIN || l.draining.Load() {
-		return false
-	}
-	c.mu.Lock()
-	if c.closed || !c.idle() || c.proxied() {
-		c.unlock()
-		return false
-	}
-	l.leaving.Add(1)
-	defer l.left()
-	fd, listener, p := c.detach(), c.lis.index, c.proto
-	c.unlock()
-	if !l.config.PassIdle(fd, listener, p) {
-		if err := l.Adopt(fd, listener, p, true); err != nil {
-			l.logf("%v", err)
-		}
-	}
-	return true
 }

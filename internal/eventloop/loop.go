@@ -33,13 +33,14 @@ type Loop struct {
 	timeout   time.Duration
 	file      *os.File // Go: the epoll descriptor in the netpoller
 
-	conns table
-	ready queue
-	fresh newcomers // foreign threads
-	width width
-	crew  crew
-	slow  slow
-	clock atomic.Int64 // coarse: moved by the sweep
+	conns   table
+	ready   queue
+	fresh   newcomers // foreign threads
+	resting resting   // likewise
+	width   width
+	crew    crew
+	slow    slow
+	clock   atomic.Int64 // coarse: moved by the sweep
 
 	inFlight atomic.Int64
 	draining atomic.Bool
@@ -186,30 +187,21 @@ func (l *Loop) AcceptOn() {
 	}
 }
 
-// offerAgain is how long a connection rests that no worker had a free thread for,
-// before it is looked at again: long against the trip through the supervisor, short
-// against what a person notices.
-const offerAgain = 5 * time.Millisecond
-
 // Adopt takes over an idle kept connection that another worker detached. fd
 // belongs to the loop from then on, also when an error is returned. busy says that
 // no worker is free for the request that is arriving on it: it rests for a moment,
 // then it is served here, or offered again if all threads are still busy.
 func (l *Loop) Adopt(fd, listener int, p cgi.Protocol, busy bool) error {
-	if !busy {
-		return l.adopt(fd, listener, p)
+	if busy {
+		l.rest(fd, listener, p)
+		return nil
 	}
-	l.leaving.Add(1) // a drain waits for it
-	time.AfterFunc(offerAgain, func() {
-		defer l.left()
-		if err := l.adopt(fd, listener, p); err != nil {
-			l.logf("%v", err)
-		}
-	})
-	return nil
+	return l.adopt(fd, listener, p, false)
 }
 
-func (l *Loop) adopt(fd, listener int, p cgi.Protocol) error {
+// adopt is Adopt at once. With read a thread is there to serve what has
+// arrived.
+func (l *Loop) adopt(fd, listener int, p cgi.Protocol, read bool) error {
 	l.life.Lock()
 	closed := l.closed
 	l.life.Unlock()
@@ -231,7 +223,12 @@ func (l *Loop) adopt(fd, listener int, p cgi.Protocol) error {
 	defer c.unlock()
 	c.address()
 	c.begin(p)
-	c.register()
+	if read {
+		c.pull()
+		c.wait()
+	} else {
+		c.register()
+	}
 	if l.draining.Load() {
 		c.leave() // the order to drain overtook it
 	}

@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -35,8 +36,14 @@ func wake() { C.appd_wake() }
 // bytesAt is C memory as a slice, for the time of one call.
 func bytesAt(p *C.char, n C.size_t) []byte { return unsafe.Slice((*byte)(unsafe.Pointer(p)), int(n)) }
 
+// publishing orders those who publish: a number that was looked up before another
+// thread queued a request must not be stored after that thread's.
+var publishing sync.Mutex
+
 // publish tells C how many requests may start, and how many connections are new.
 func publish() {
+	publishing.Lock()
+	defer publishing.Unlock()
 	atomic.StoreInt32((*int32)(&C.appd_queue), int32(engine.loop.Queued()))
 	atomic.StoreInt32((*int32)(&C.appd_unsettled), int32(engine.loop.Unsettled()))
 }
