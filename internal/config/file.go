@@ -139,9 +139,7 @@ func (f *file) hook(b *hclsyntax.Block) {
 	h := &Hook{Name: label}
 	f.c.Hooks = append(f.c.Hooks, h)
 	f.c.origins[h] = f.origin(b.LabelRanges[0])
-	f.c.fill(place{InHook, h, label})
-	f.attributes(b.Body, place{InHook, h, label})
-	f.noBlocks(b.Body, InHook)
+	f.leaf(b, place{InHook, h, label})
 }
 
 func (f *file) admin(b *hclsyntax.Block) {
@@ -158,9 +156,7 @@ func (f *file) admin(b *hclsyntax.Block) {
 	a := &Admin{Address: address}
 	f.c.Admin = append(f.c.Admin, a)
 	f.c.origins[a] = f.origin(b.LabelRanges[0])
-	f.c.fill(place{InAdmin, a, address})
-	f.attributes(b.Body, place{InAdmin, a, address})
-	f.noBlocks(b.Body, InAdmin)
+	f.leaf(b, place{InAdmin, a, address})
 }
 
 func (f *file) nginx(b *hclsyntax.Block) {
@@ -184,10 +180,15 @@ func (f *file) nginx(b *hclsyntax.Block) {
 		s := &Static{Prefix: prefix}
 		n.Static = append(n.Static, s)
 		f.c.origins[s] = f.origin(inner.LabelRanges[0])
-		f.c.fill(place{InStatic, s, prefix})
-		f.attributes(inner.Body, place{InStatic, s, prefix})
-		f.noBlocks(inner.Body, InStatic)
+		f.leaf(inner, place{InStatic, s, prefix})
 	}
+}
+
+// leaf reads a block of settings that has no blocks in it.
+func (f *file) leaf(b *hclsyntax.Block, at place) {
+	f.c.fill(at)
+	f.attributes(b.Body, at)
+	f.noBlocks(b.Body, at.block)
 }
 
 // label is the one label that a block must have.
