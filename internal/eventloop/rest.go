@@ -53,10 +53,10 @@ const offerAgain = 5 * time.Millisecond
 type resting struct {
 	n    atomic.Int32
 	mu   sync.Mutex
-	list []*rested
+	list []*sleeper
 }
 
-type rested struct {
+type sleeper struct {
 	fd, listener int
 	proto        cgi.Protocol
 	timer        *time.Timer // until it is offered again
@@ -65,7 +65,7 @@ type rested struct {
 // rest keeps a connection out of epoll for a moment.
 func (l *Loop) rest(fd, listener int, p cgi.Protocol) {
 	l.leaving.Add(1) // a drain waits for it
-	r := &rested{fd: fd, listener: listener, proto: p}
+	r := &sleeper{fd: fd, listener: listener, proto: p}
 	l.resting.mu.Lock()
 	defer l.resting.mu.Unlock()
 	r.timer = time.AfterFunc(offerAgain, func() {
@@ -82,31 +82,35 @@ func (l *Loop) rouseOne() {
 	if l.resting.n.Load() == 0 {
 		return
 	}
-	if r := l.resting.first(); r != nil && l.resting.remove(r) {
+	if r := l.resting.take(); r != nil {
 		r.timer.Stop()
 		l.rouse(r, true)
 	}
 }
 
 // rouse takes a connection back.
-func (l *Loop) rouse(r *rested, read bool) {
+func (l *Loop) rouse(r *sleeper, read bool) {
 	defer l.left()
 	if err := l.adopt(r.fd, r.listener, r.proto, read); err != nil {
 		l.logf("%v", err)
 	}
 }
 
-func (q *resting) first() *rested {
+// take removes the one that has rested longest, nil if there is none.
+func (q *resting) take() *sleeper {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.list) == 0 {
 		return nil
 	}
-	return q.list[0]
+	r := q.list[0]
+	q.list = slices.Delete(q.list, 0, 1)
+	q.n.Add(-1)
+	return r
 }
 
 // remove says whether r was there: whoever removed it takes it.
-func (q *resting) remove(r *rested) bool {
+func (q *resting) remove(r *sleeper) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	i := slices.Index(q.list, r)
