@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -18,17 +17,7 @@ import (
 
 // herd shows, for 1, 2 and 8 workers, how often processes woke up for a connection,
 // and how 64 connections that come at once and stay are shared.
-func herd() error {
-	dir, err := os.MkdirTemp("", "appd-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	front, err := startNginx(dir, nil)
-	if err != nil {
-		return err
-	}
-	defer front.stop()
+func herd(dir string, front *nginx) error {
 	fmt.Println("| workers | wake-ups per connection, one client after the other | 32 clients through nginx | a burst of 64 kept connections |\n|---|---|---|---|")
 	for _, n := range []int{1, 2, 8} {
 		serial, err := withServer(dir, n, func() error { return serialClients(filepath.Join(dir, "app.sock"), 5000) })

@@ -67,7 +67,7 @@ func main() {
 	case *role != "":
 		err = serve(*role)
 	case *wakeups:
-		err = herd()
+		err = behindNginx(herd)
 	case *pythonic:
 		err = pythons(pyCases[:1], *rounds)
 	case *pyloads:
@@ -75,9 +75,9 @@ func main() {
 	case *memory:
 		err = memories()
 	case *mixed:
-		err = besides()
+		err = behindNginx(besides)
 	default:
-		err = table()
+		err = behindNginx(table)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -85,23 +85,28 @@ func main() {
 	}
 }
 
-// result is one measurement: CPU of the server's and of nginx's processes for a
-// request, requests per second, 99th percentile, and the PSS of a worker in KiB.
-type result struct{ micros, front, rate, p99, share float64 }
-
-// table measures every row in turn, several times.
-func table() error {
+// behindNginx measures behind an nginx in a folder of its own.
+func behindNginx(measurement func(dir string, front *nginx) error) error {
 	dir, err := os.MkdirTemp("", "appd-bench-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	results := map[string][]result{}
 	front, err := startNginx(dir, nil)
 	if err != nil {
 		return err
 	}
 	defer front.stop()
+	return measurement(dir, front)
+}
+
+// result is one measurement: CPU of the server's and of nginx's processes for a
+// request, requests per second, 99th percentile, and the PSS of a worker in KiB.
+type result struct{ micros, front, rate, p99, share float64 }
+
+// table measures every row in turn, several times.
+func table(dir string, front *nginx) error {
+	results := map[string][]result{}
 	for round := range *rounds {
 		for _, b := range benches {
 			if *only != "" && *only != b.name {

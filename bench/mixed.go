@@ -13,17 +13,7 @@ import (
 
 // besides loads each server with two connections whose requests burn 20 ms each,
 // and shows what 16 quick ones see meanwhile.
-func besides() error {
-	dir, err := os.MkdirTemp("", "appd-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	front, err := startNginx(dir, nil)
-	if err != nil {
-		return err
-	}
-	defer front.stop()
+func besides(dir string, front *nginx) error {
 	cases := []bench{{"appd FastCGI keep-alive", "appd", "fastcgi_keep"}, {"appd HTTP keep-alive", "appd", "http_keep"}, {"net/http keep-alive", "nethttp", "http_keep"}}
 	seen := map[string][]loaded{}
 	for range *rounds {
