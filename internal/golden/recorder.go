@@ -98,3 +98,13 @@ func quote(s string) string {
 	}
 	return s
 }
+
+// Discard is a cgi.Sink that does nothing.
+type Discard struct{}
+
+func (Discard) Head(uint16, *cgi.Head)      {}
+func (Discard) Body(_ uint16, p []byte) int { return len(p) }
+func (Discard) End(uint16)                  {}
+func (Discard) Abort(uint16, error)         {}
+func (Discard) Reply([]byte)                {}
+func (Discard) Note(string)                 {}

@@ -7,16 +7,6 @@ import (
 	"github.com/appd-server/appd/protocols/cgi"
 )
 
-// discard is a sink that does nothing.
-type discard struct{}
-
-func (discard) Head(uint16, *cgi.Head)      {}
-func (discard) Body(_ uint16, p []byte) int { return len(p) }
-func (discard) End(uint16)                  {}
-func (discard) Abort(uint16, error)         {}
-func (discard) Reply([]byte)                {}
-func (discard) Note(string)                 {}
-
 // exchange returns a function that decodes nginx's GET and encodes an answer of 12
 // bytes, as often as it is called, on one connection.
 func exchange(t testing.TB) func() {
@@ -24,7 +14,7 @@ func exchange(t testing.TB) func() {
 	c := NewCodec(cgi.Limits{})
 	buf := make([]byte, 0, 4096)
 	h, body := okHead(12), []byte("hello, world")
-	var sink cgi.Sink = discard{}
+	var sink cgi.Sink = golden.Discard{}
 	return func() {
 		if n, err := c.Feed(wire, sink); n != len(wire) || err != nil {
 			t.Fatal(n, err)
@@ -53,7 +43,7 @@ func BenchmarkDecode(b *testing.B) {
 	c := NewCodec(cgi.Limits{})
 	b.ReportAllocs()
 	for b.Loop() {
-		c.Feed(p.Wire, discard{})
+		c.Feed(p.Wire, golden.Discard{})
 		c.AppendAbort(nil, 1)
 	}
 }
@@ -70,10 +60,10 @@ func BenchmarkEncode(b *testing.B) {
 // A body in the smallest records there are.
 func BenchmarkOneByteRecords(b *testing.B) {
 	c := NewCodec(cgi.Limits{})
-	c.Feed(open(1, 1), discard{})
+	c.Feed(open(1, 1), golden.Discard{})
 	wire := rec(typeStdin, 1, []byte("x"), 0)
 	b.ReportAllocs()
 	for b.Loop() {
-		c.Feed(wire, discard{})
+		c.Feed(wire, golden.Discard{})
 	}
 }

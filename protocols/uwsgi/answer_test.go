@@ -95,16 +95,6 @@ func TestClientErrors(t *testing.T) {
 	}
 }
 
-// discard is a sink that does nothing.
-type discard struct{}
-
-func (discard) Head(uint16, *cgi.Head)      {}
-func (discard) Body(_ uint16, p []byte) int { return len(p) }
-func (discard) End(uint16)                  {}
-func (discard) Abort(uint16, error)         {}
-func (discard) Reply([]byte)                {}
-func (discard) Note(string)                 {}
-
 // exchange returns a function that decodes nginx's GET and encodes an answer of 12
 // bytes, as often as it is called.
 func exchange(t testing.TB) func() {
@@ -112,7 +102,7 @@ func exchange(t testing.TB) func() {
 	c := NewCodec(cgi.Limits{})
 	buf := make([]byte, 0, 4096)
 	h, body := okHead(12), []byte("hello, world")
-	var sink cgi.Sink = discard{}
+	var sink cgi.Sink = golden.Discard{}
 	return func() {
 		if n, err := c.Feed(wire, sink); n != len(wire) || err != nil {
 			t.Fatal(n, err)
