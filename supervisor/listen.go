@@ -1,4 +1,4 @@
-// Binding: who owns a path, how a new socket takes its place, when it goes.
+// Binding: how a new socket takes its place, and when it goes.
 
 package supervisor
 
@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -174,102 +173,6 @@ func (l *listener) place() error {
 	return nil
 }
 
-// vacant makes sure that nobody listens at path: the lock only says that no appd
-// does. The kernel tells who called listen(2); one that is dead left an orphan.
-func vacant(path string) error {
-	var st unix.Stat_t
-	if err := unix.Lstat(path, &st); errors.Is(err, unix.ENOENT) {
-		return nil
-	} else if err != nil {
-		return fmt.Errorf("unix:%s: %w", path, err)
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFSOCK {
-		return fmt.Errorf("unix:%s: there is a file at this path that is not a socket", path)
-	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-	if err != nil {
-		return os.NewSyscallError("socket", err)
-	}
-	defer unix.Close(fd)
-	switch err := unix.Connect(fd, &unix.SockaddrUnix{Name: path}); err {
-	case nil:
-	case unix.EAGAIN: // a full queue: somebody should be there
-		return &InUseError{What: "address", Path: "unix:" + path}
-	default: // refused: nobody listens
-		return nil
-	}
-	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
-	if err != nil || cred.Pid != 0 && unix.Kill(int(cred.Pid), 0) == unix.ESRCH {
-		return nil
-	}
-	return &InUseError{What: "address", Path: "unix:" + path, Owner: int(cred.Pid)}
-}
-
-// lockPath takes the lock that stands for the ownership of path. The file goes with
-// its owner, so one that was locked after its removal does not count. A link is not
-// followed: in a folder where others may write it could lead to any file of ours.
-func lockPath(path string) (*os.File, error) {
-	name := path + ".lock"
-	for {
-		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil, fmt.Errorf("unix:%s: there is no folder %s; make it (systemd: RuntimeDirectory=), or listen elsewhere", path, filepath.Dir(path))
-		case errors.Is(err, fs.ErrPermission):
-			return nil, fmt.Errorf("unix:%s: appd's user may not make files in %s", path, filepath.Dir(path))
-		case err != nil:
-			return nil, fmt.Errorf("unix:%s: %w", path, err)
-		}
-		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-			owner := readPID(f)
-			f.Close()
-			return nil, &InUseError{What: "address", Path: "unix:" + path, Owner: owner}
-		}
-		if sameFile(f, name) {
-			return f, writePID(f)
-		}
-		f.Close()
-	}
-}
-
-// sameFile says whether name still is the file that f has open.
-func sameFile(f *os.File, name string) bool {
-	a, err := f.Stat()
-	if err != nil {
-		return false
-	}
-	b, err := os.Lstat(name)
-	return err == nil && os.SameFile(a, b)
-}
-
-func readPID(f *os.File) int {
-	b := make([]byte, 20)
-	n, _ := f.ReadAt(b, 0)
-	pid, _ := strconv.Atoi(strings.TrimSpace(string(b[:n])))
-	return pid
-}
-
-func writePID(f *os.File) error {
-	text := fmt.Sprintf("%d\n", os.Getpid())
-	if _, err := f.WriteAt([]byte(text), 0); err != nil {
-		return err
-	}
-	return f.Truncate(int64(len(text)))
-}
-
-// unlink removes the socket's file if it is still the one that we put there.
-func (l *listener) unlink() error {
-	if l.path == "" || l.foreign || l.ino == 0 {
-		return nil
-	}
-	var st unix.Stat_t
-	if unix.Lstat(l.path, &st) != nil || uint64(st.Dev) != l.dev || st.Ino != l.ino {
-		return nil
-	}
-	l.ino = 0
-	return os.Remove(l.path)
-}
-
 // close lets go of the socket, and of the path if it is ours.
 func (l *listener) close() error {
 	err := l.unlink()
@@ -285,96 +188,4 @@ func (l *listener) close() error {
 		l.lock = nil
 	}
 	return err
-}
-
-// bindAll gives gen its listeners: those that are there already, and new ones,
-// which it returns. After an error none of the new ones is left.
-func (s *Supervisor) bindAll(gen *generation) (bound []*listener, err error) {
-	for _, spec := range gen.cfg.Listeners {
-		l := s.listener(spec.Worker.Address)
-		if l == nil {
-			if l, err = s.sys.bind(spec, gen.cfg.App.Kind.blocking()); err != nil {
-				s.closeListeners(bound)
-				gen.listeners = nil
-				return nil, err
-			}
-			bound = append(bound, l)
-			s.listeners = append(s.listeners, l)
-			s.log.Info("listening", "listener", l.address)
-			l.advise(s.log)
-		}
-		gen.listeners = append(gen.listeners, l)
-	}
-	return bound, nil
-}
-
-// changeListeners gives the sockets of the generation in force the attributes that
-// it asks for. all: also those that look as they should.
-func (s *Supervisor) changeListeners(all bool) {
-	for i, l := range s.gen.listeners {
-		spec := s.gen.cfg.Listeners[i]
-		changed := all || l.spec.Mode != spec.Mode || l.spec.Owner != spec.Owner || l.spec.Group != spec.Group || l.spec.Backlog != spec.Backlog
-		l.spec = spec
-		if !changed || l.fd < 0 {
-			continue
-		}
-		if err := l.change(); err != nil {
-			s.log.Warn("listener keeps its old attributes", "listener", l.address, "error", err)
-		}
-		l.advise(s.log)
-	}
-}
-
-// change applies the attributes to a socket in use.
-func (l *listener) change() error {
-	if l.path != "" {
-		if err := l.permit(l.path); err != nil {
-			return err
-		}
-	}
-	if l.foreign && l.spec.Backlog == 0 {
-		return nil // whoever opened it chose
-	}
-	return unix.Listen(l.fd, l.backlog())
-}
-
-func (s *Supervisor) listener(address string) *listener {
-	for _, l := range s.listeners {
-		if l.address == address {
-			return l
-		}
-	}
-	return nil
-}
-
-// dropListeners unlinks what the generation in force does not use and closes what
-// none uses.
-func (s *Supervisor) dropListeners() {
-	for _, l := range slices.Clone(s.listeners) {
-		if slices.Contains(s.gen.listeners, l) || s.reloading != nil && s.reloading.gen != nil && slices.Contains(s.reloading.gen.listeners, l) {
-			continue
-		}
-		if err := l.unlink(); err != nil {
-			s.log.Warn("socket file stays", "listener", l.address, "error", err)
-		}
-		if !slices.ContainsFunc(s.generations, func(g *generation) bool { return slices.Contains(g.listeners, l) }) {
-			s.closeListeners([]*listener{l})
-		}
-	}
-}
-
-// closeListeners closes them and forgets them.
-func (s *Supervisor) closeListeners(list []*listener) error {
-	var errs []error
-	for _, l := range slices.Clone(list) {
-		errs = append(errs, l.close())
-		s.listeners = slices.DeleteFunc(s.listeners, func(o *listener) bool { return o == l })
-	}
-	return errors.Join(errs...)
-}
-
-// dropped says that w has a listener that its successors do not have: what waits
-// there must be served by w.
-func (s *Supervisor) dropped(w *worker) bool {
-	return slices.ContainsFunc(w.gen.listeners, func(l *listener) bool { return !slices.Contains(s.gen.listeners, l) })
 }

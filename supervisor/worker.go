@@ -1,4 +1,4 @@
-// A worker: its fields and the actions of the table.
+// A worker: its fields, how it starts, is ready, backs off and is gone.
 
 package supervisor
 
@@ -14,12 +14,7 @@ import (
 const (
 	firstDelay = 100 * time.Millisecond // of a crash loop; doubles
 	lastDelay  = 30 * time.Second
-	healthy    = time.Minute            // of life end a crash loop
-	hurryTime  = time.Second            // what a fast stop leaves for requests in flight
-	dumpTime   = 2 * time.Second        // for writing stacks
-	lastChance = 700 * time.Millisecond // beyond the drain limit: contexts have ended, handlers may still answer
-	abortTime  = time.Second            // for what SIGABRT makes a runtime print
-	killTime   = 5 * time.Second        // until a killed process should be gone
+	healthy    = time.Minute // of life end a crash loop
 )
 
 // worker is one place in the life of a slot: a process, its predecessors that
@@ -137,183 +132,6 @@ func jitter(n int64) int64 {
 	return rand.Int64N(n + 1)
 }
 
-// fail notes what a worker said before it gives up; its exit follows, or is made to.
-func (w *worker) fail(m message) {
-	w.reason, w.why = BootFailed, m.mail.Text
-	w.stage = stageKill
-	w.arm(hurryTime)
-}
-
-// overdue ends a worker that is not ready in time, or does not leave after it failed.
-func (w *worker) overdue(m message) {
-	if w.reason == None {
-		w.reason = BootTimeout
-		w.why = fmt.Sprintf("not ready after %v", w.gen.bootTimeout())
-		w.s.log.Error("worker not ready in time", append(w.keys(), "after", w.gen.bootTimeout())...)
-	}
-	w.execute(m)
-}
-
-// giveUp sends a worker away that is not ready yet. It may just have become so and
-// accepted a request: then its word arrives, and it drains like any other.
-func (w *worker) giveUp(m message) {
-	w.depart(m)
-	if w.proc != nil {
-		w.ask(handoff.Message{Kind: handoff.Drain, Grace: handoff.Duration(w.grace()), Reason: string(w.reason)})
-	}
-	w.stage = stageKill
-	w.arm(hurryTime)
-}
-
-// drain lets a worker finish what is in flight and leave.
-func (w *worker) drain(m message) {
-	w.depart(m)
-	w.stage = 0
-	w.ask(handoff.Message{
-		Kind:   handoff.Drain,
-		Queue:  w.s.successor == nil && (w.s.stopping != running || w.s.dropped(w)),
-		Pass:   w.s.successor != nil || w.s.stopping == running && w.s.adopter(w) != nil,
-		Grace:  handoff.Duration(w.grace()),
-		Reason: string(w.reason),
-	})
-	w.arm(0)
-	if d := w.grace(); d > 0 {
-		w.arm(d + lastChance)
-	}
-	if w.gen.cfg.Dev {
-		w.stage = stageKill
-	}
-}
-
-// hurry gives a worker a second.
-func (w *worker) hurry(m message) {
-	w.depart(m)
-	w.urgency, w.stage = evHurry, stageKill
-	w.ask(handoff.Message{Kind: handoff.Stop, Grace: handoff.Duration(hurryTime), Reason: string(w.reason)})
-	w.arm(hurryTime)
-}
-
-// ask sends m, or the signal that means the same to a program without a control
-// socket.
-func (w *worker) ask(m handoff.Message) {
-	switch {
-	case w.proc == nil:
-	case w.gen.cfg.App.Kind.contract():
-		w.proc.Send(m)
-	default:
-		w.proc.Signal(w.gen.stopSignal())
-		w.signals = w.gen.stopSignal()
-	}
-}
-
-// depart keeps why a worker leaves now; the first reason counts.
-func (w *worker) depart(m message) {
-	w.note(m)
-	w.leaving = true
-}
-
-// note keeps why a worker is to leave.
-func (w *worker) note(m message) {
-	if w.reason == None {
-		w.reason = m.reason
-	}
-}
-
-// replace starts a successor; when that is ready this worker leaves.
-func (w *worker) replace(m message) {
-	w.note(m)
-	w.s.log.Info("replacing worker", append(w.keys(), "reason", string(w.reason))...)
-	w.s.recycling = w.s.succeed(w)
-}
-
-// condemn prepares the end of a worker with a stuck request. Others may take the
-// new connections at once; without others it goes on accepting until its
-// replacement is ready.
-func (w *worker) condemn(m message) {
-	w.note(m)
-	w.why = m.why
-	w.s.log.Error("request stuck, replacing worker", append(w.keys(), "error", m.why)...)
-	if w.s.others(w) > 0 && w.gen.cfg.App.Kind.contract() {
-		w.proc.Send(handoff.Message{Kind: handoff.Pause, Reason: string(w.reason)})
-		w.passive = true
-	}
-	w.s.succeed(w)
-	w.arm(w.grace())
-	if w.narrow() {
-		w.s.after(message{worker: w, event: evAlone})
-	}
-}
-
-// narrow says that a worker can do nothing beside a stuck request.
-func (w *worker) narrow() bool {
-	return w.gen.cfg.App.Kind == KindPython && w.told && w.settings.Threads <= 1 && !w.gen.cooperative()
-}
-
-// slay ends a worker that serves nobody any more, and starts its successor at once.
-func (w *worker) slay(m message) {
-	w.note(m)
-	w.why = m.why
-	w.s.log.Error("worker must die", append(w.keys(), "reason", string(w.reason), "error", m.why)...)
-	w.s.succeed(w)
-	if w.reason == MaxMemory || w.s.sys.stopped(w.proc.PID()) {
-		w.stage = stageKill // it cannot, or need not, say anything
-	}
-	w.execute(m)
-}
-
-// The stages of an execution: ask for the stacks, let the runtime print them, kill.
-const (
-	stageDump = iota
-	stageAbort
-	stageKill
-)
-
-// execute takes the next step to a worker's end; the alarm brings the one after.
-func (w *worker) execute(m message) {
-	w.depart(m)
-	switch {
-	case w.proc == nil || w.stage >= stageKill || !w.gen.cfg.App.Kind.contract():
-		w.kill(m)
-	case w.stage == stageDump:
-		w.s.log.Warn("dumping stacks", append(w.keys(), "reason", string(w.reason))...)
-		w.dumpLog()
-		w.stage = stageAbort
-		w.arm(dumpTime)
-	default:
-		w.proc.Signal(syscall.SIGABRT)
-		w.signals, w.stage = syscall.SIGABRT, stageKill
-		w.arm(abortTime)
-	}
-}
-
-// dumpLog has the stacks written into the log.
-func (w *worker) dumpLog() {
-	epoch, keys := w.epoch, w.keys()
-	w.proc.Dump(string(w.reason), func(text []byte, err error) {
-		if err != nil {
-			w.s.log.Warn("no stacks", append(keys, "error", err)...)
-			return // the alarm goes on
-		}
-		w.s.log.Error("stacks of the worker", append(keys, "stacks", string(text))...)
-		w.s.post(message{worker: w, epoch: epoch, event: evDumped})
-	})
-}
-
-// kill ends the process and its children, again if it does not go.
-func (w *worker) kill(m message) {
-	w.depart(m)
-	w.urgency, w.stage = evKill, stageKill
-	if w.proc == nil {
-		return
-	}
-	if w.signals == syscall.SIGKILL {
-		w.s.log.Warn("worker does not end after SIGKILL", w.keys()...)
-	}
-	w.proc.Kill(syscall.SIGKILL)
-	w.signals = syscall.SIGKILL
-	w.arm(killTime)
-}
-
 // backOff waits before the next start: longer with each crash in a row.
 func (w *worker) backOff(m message) {
 	if w.s.died(w, m.exit); time.Since(w.started) >= healthy {
@@ -349,25 +167,6 @@ func (w *worker) arm(d time.Duration) {
 	}
 	n := w.alarm
 	w.timer = time.AfterFunc(d, func() { w.s.post(message{worker: w, epoch: n, event: evTimer}) })
-}
-
-// grace is the drain limit, 0 for none.
-func (w *worker) grace() time.Duration {
-	switch {
-	case w.gen.cfg.Dev && w.s.stopping == running:
-		return hurryTime
-	case w.told:
-		return positive(time.Duration(w.settings.GracefulTimeout), w.gen.gracefulTimeout())
-	}
-	return w.gen.gracefulTimeout()
-}
-
-// positive is d, or otherwise the default.
-func positive(d, otherwise time.Duration) time.Duration {
-	if d > 0 {
-		return d
-	}
-	return otherwise
 }
 
 // keys names the worker in the log.
