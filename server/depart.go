@@ -47,7 +47,7 @@ func (w *worker) leave(m handoff.Message) {
 	w.leaving.Do(func() {
 		w.reason = m.Reason
 		w.loop.Board().SetState(handoff.Leaving)
-		w.line.Send(handoff.Message{Kind: handoff.Draining})
+		w.line.Send(handoff.Message{Kind: handoff.Draining, Reason: m.Reason})
 		drainStarts()
 		go func() { w.over <- w.depart(grace, eventloop.DrainOptions{Queue: m.Queue, Pass: m.Pass}) }()
 	})

@@ -160,19 +160,19 @@ func (w *worker) run() error {
 		return err
 	}
 	w.loop.Board().SetState(handoff.Serving)
-	if err := w.line.Send(handoff.Message{Kind: handoff.Ready, Version: handoff.Version, Settings: &w.settings}); err != nil {
-		return fmt.Errorf("server: the supervisor is gone: %w", err)
-	}
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGQUIT, unix.SIGINT)
 	defer signal.Stop(signals)
+	if err := w.line.Send(handoff.Message{Kind: handoff.Ready, Version: handoff.Version, Settings: &w.settings}); err != nil {
+		return fmt.Errorf("server: the supervisor is gone: %w", err)
+	}
 	go w.listen()
 	for {
 		select {
 		case err := <-w.over:
 			return err
 		case sig := <-signals:
-			m := handoff.Message{Kind: handoff.Drain, Reason: sig.String()}
+			m := handoff.Message{Kind: handoff.Drain, Pass: w.hand.Workers > 1, Reason: unix.SignalName(sig.(unix.Signal)) + " from somebody else"}
 			if sig == unix.SIGINT {
 				m.Kind = handoff.Stop
 			}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -272,4 +273,18 @@ func TestWorkerFails(t *testing.T) {
 	if err := <-b.done; err == nil || errors.Is(err, http.ErrServerClosed) {
 		t.Errorf("Run() = %v", err)
 	}
+}
+
+// Somebody else's signal is a wish like the supervisor's, who hears whose it was.
+func TestSignalOfAStranger(t *testing.T) {
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, unix.SIGTERM) // the test must outlive its worker
+	defer signal.Stop(caught)
+	b := employ(t, &Server{Handler: http.NotFoundHandler()}, "{}")
+	b.expect(t, handoff.Ready)
+	unix.Kill(os.Getpid(), unix.SIGTERM)
+	if m, _ := b.expect(t, handoff.Draining); m.Reason != "SIGTERM from somebody else" {
+		t.Errorf("draining: %+v", m)
+	}
+	b.end(t)
 }

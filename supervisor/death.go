@@ -42,8 +42,11 @@ func (s *Supervisor) died(w *worker, e exit) {
 	if told := w.leaving && (d.By == "" || d.By == ByUs); !told && w.reason != BootFailed {
 		w.reason = unaskedReason(e, d.By, w.wasReady)
 	}
-	if e.err != nil {
+	switch {
+	case e.err != nil:
 		w.why = e.err.Error()
+	case w.reason == Crashed && w.why == "" && e.code == 0 && e.signal == 0:
+		w.why = "nobody here told it to end: its own code did, or a signal from somebody else"
 	}
 	d.Reason, d.Why = w.reason, w.why
 	w.death, w.lastPID = d, d.PID
@@ -94,7 +97,7 @@ func unaskedReason(e exit, by Killer, wasReady bool) Reason {
 // unasked says that the worker's end was not our wish.
 func (d *Death) unasked() bool {
 	switch d.Reason {
-	case Crashed, BootFailed, BootTimeout, TimedOut, Silent, Killed, OutOfMemory:
+	case Crashed, Left, BootFailed, BootTimeout, TimedOut, Silent, Killed, OutOfMemory:
 		return true
 	}
 	return false

@@ -11,7 +11,7 @@
 // test compares it with this picture:
 //
 //	starting: ready>ready exit>waiting end>gone drain>draining hurry>draining kill>draining
-//	ready:    hard>draining alone>draining silent>draining timer>draining exit>waiting end>gone drain>draining hurry>draining kill>draining
+//	ready:    hard>draining alone>draining silent>draining resign>draining timer>draining exit>waiting end>gone drain>draining hurry>draining kill>draining
 //	draining: exit>gone end>gone
 //	waiting:  timer>starting drain>gone hurry>gone kill>gone
 //	gone:

@@ -12,9 +12,15 @@ import (
 
 // spawn makes a worker for slot. It starts at once.
 func (s *Supervisor) spawn(slot int, gen *generation, cause Reason) *worker {
+	w := s.place(slot, gen, cause)
+	s.after(message{worker: w, event: evTimer})
+	return w
+}
+
+// place makes a worker for slot, which starts when its alarm rings.
+func (s *Supervisor) place(slot int, gen *generation, cause Reason) *worker {
 	w := &worker{s: s, gen: gen, slot: slot, cause: cause, state: waiting, since: time.Now()}
 	s.workers = append(s.workers, w)
-	s.after(message{worker: w, event: evTimer})
 	return w
 }
 

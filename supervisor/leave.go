@@ -53,12 +53,17 @@ func (w *worker) drain(m message) {
 		Grace:  handoff.Duration(w.grace()),
 		Reason: string(w.reason),
 	})
+	w.armDrain()
+	if w.gen.cfg.Dev {
+		w.stage = stageKill
+	}
+}
+
+// armDrain sets the alarm to the drain limit, if there is one.
+func (w *worker) armDrain() {
 	w.arm(0)
 	if d := w.grace(); d > 0 {
 		w.arm(d + lastChance)
-	}
-	if w.gen.cfg.Dev {
-		w.stage = stageKill
 	}
 }
 
@@ -94,6 +99,22 @@ func (w *worker) note(m message) {
 	if w.reason == None {
 		w.reason = m.reason
 	}
+}
+
+// resign is the departure of a worker that nobody told to go: its slot gets a
+// successor after the pause that follows a crash, while it finishes.
+func (w *worker) resign(m message) {
+	w.depart(m)
+	w.why = m.why
+	keys := append(w.keys(), "error", m.why)
+	if w.s.younger(w) == nil && w.s.alive() && w.slot < w.s.wanted {
+		heir, delay := w.s.place(w.slot, w.gen, w.reason), w.pause()
+		heir.crashes = w.crashes
+		heir.arm(delay)
+		keys = append(keys, "after", delay)
+	}
+	w.s.log.Warn("worker leaves, and nobody here told it to", keys...)
+	w.armDrain()
 }
 
 // replace starts a successor; when that is ready this worker leaves.

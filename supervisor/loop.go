@@ -3,6 +3,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/appd-server/appd/internal/handoff"
@@ -143,6 +144,11 @@ func (s *Supervisor) read(w *worker, m message) {
 		s.handle(w, m)
 	case handoff.Draining:
 		w.deaf = true
+		if !w.leaving {
+			m.event, m.reason = evResign, Left
+			m.why = cmp.Or(m.mail.Reason, "a signal from somebody else, or its own code")
+			s.handle(w, m)
+		}
 		s.bid(w)
 	case handoff.NoteMsg:
 		s.log.say(level(m.mail.Level), m.mail.Text, w.keys())

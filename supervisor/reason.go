@@ -9,6 +9,7 @@ type Reason string
 const (
 	None        Reason = ""
 	Crashed     Reason = "crashed"      // ended by itself after it was ready
+	Left        Reason = "left unasked" // began to leave, and nobody here had told it to
 	BootFailed  Reason = "boot failed"  // ended, or said so, before it was ready
 	BootTimeout Reason = "boot timeout" // not ready in time
 	TimedOut    Reason = "timed out"    // a request was stuck

@@ -32,6 +32,7 @@ const (
 	evStuck                // a request is over its limit
 	evAlone                // nothing but stuck requests are left
 	evSilent               // no heartbeat
+	evResign               // it leaves, and nobody here told it to
 	evDrain                // leave when what is in flight is done
 	evHurry                // leave within a second
 	evKill                 // now
@@ -41,7 +42,7 @@ const (
 )
 
 var eventNames = [numEvents]string{"spawned", "ready", "failed", "exit", "end", "over", "hard", "stuck", "alone", "silent",
-	"drain", "hurry", "kill", "timer", "dumped"}
+	"resign", "drain", "hurry", "kill", "timer", "dumped"}
 
 func (e event) String() string { return eventNames[e] }
 
@@ -71,6 +72,7 @@ var table = [numStates][numEvents]step{
 		evStuck:  {ready, (*worker).condemn},
 		evHard:   {draining, (*worker).slay},
 		evSilent: {draining, (*worker).slay},
+		evResign: {draining, (*worker).resign},
 		evAlone:  {draining, (*worker).execute},
 		evTimer:  {draining, (*worker).execute},
 		evExit:   {waiting, (*worker).backOff},

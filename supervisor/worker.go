@@ -132,16 +132,24 @@ func jitter(n int64) int64 {
 	return rand.Int64N(n + 1)
 }
 
-// backOff waits before the next start: longer with each crash in a row.
+// backOff waits before the next start.
 func (w *worker) backOff(m message) {
-	if w.s.died(w, m.exit); time.Since(w.started) >= healthy {
+	w.s.died(w, m.exit)
+	delay := w.pause()
+	w.proc = nil
+	w.s.log.Warn("worker starts again", append(w.keys(), "after", delay, "reason", string(w.reason))...)
+	w.arm(delay)
+}
+
+// pause is the time until the slot gets its next process: longer with each failure in
+// a row.
+func (w *worker) pause() time.Duration {
+	if time.Since(w.started) >= healthy {
 		w.crashes = 0
 	}
 	delay := min(firstDelay<<min(w.crashes, 16), lastDelay)
 	w.crashes++
-	w.proc = nil
-	w.s.log.Warn("worker starts again", append(w.keys(), "after", delay, "reason", string(w.reason))...)
-	w.arm(delay)
+	return delay
 }
 
 // bury is the end of a worker.

@@ -48,7 +48,7 @@ type Message struct {
 	Pass     bool     `json:"pass,omitempty"`     // drain: somebody is there to adopt idle connections
 	Grace    Duration `json:"grace,omitempty"`    // drain, stop
 	Seconds  int      `json:"seconds,omitempty"`  // profile
-	Reason   string   `json:"reason,omitempty"`   // drain, stop: for OnDrain and the hooks
+	Reason   string   `json:"reason,omitempty"`   // drain, stop: for OnDrain and the hooks; draining: why, where the supervisor did not ask for it
 
 	// Fork. Descriptors in Handoff are indexes from 1 into those that come with the
 	// message, of which the last two are the worker's stdout and stderr; Env holds

@@ -88,7 +88,7 @@ var (
 var (
 	states  = []string{"starting", "ready", "draining", "waiting"}
 	reasons = []supervisor.Reason{
-		supervisor.Crashed, supervisor.BootFailed, supervisor.BootTimeout, supervisor.TimedOut, supervisor.Silent,
+		supervisor.Crashed, supervisor.Left, supervisor.BootFailed, supervisor.BootTimeout, supervisor.TimedOut, supervisor.Silent,
 		supervisor.MaxRequests, supervisor.MaxAge, supervisor.MaxMemory, supervisor.Reloaded, supervisor.Abandoned,
 		supervisor.ScaledDown, supervisor.Stopped, supervisor.Upgraded, supervisor.Killed, supervisor.OutOfMemory,
 	}

@@ -202,6 +202,9 @@ func deathLines(s *supervisor.Snapshot, now time.Time) (lines []string) {
 			lines = append(lines, fmt.Sprintf("  lost %s after %s", cut(clean(r.Method+" "+r.Path), 80), span(r.Age)))
 		}
 		if !ordinary(d.Reason) {
+			if why := strings.TrimSpace(d.Why); why != "" { // the last line of a traceback says most
+				lines = append(lines, "  because: "+clean(why[strings.LastIndexByte(why, '\n')+1:]))
+			}
 			lines = append(lines, lastWords(d.Output)...)
 		}
 	}

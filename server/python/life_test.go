@@ -217,6 +217,9 @@ func TestTermBySomebody(t *testing.T) {
 		t.Errorf("after stray signals: %d", status)
 	}
 	unix.Kill(w.cmd.Process.Pid, unix.SIGTERM)
+	if m := w.await(handoff.Draining); m.Reason != "SIGTERM from somebody else" {
+		t.Errorf("draining: %+v", m)
+	}
 	if err := w.ended(); err != nil {
 		t.Errorf("%v", err)
 	}
@@ -244,6 +247,9 @@ def application(environ, start_response):
 		w.printed("TimeoutError: rang", rang+1)
 	}
 	unix.Kill(w.cmd.Process.Pid, unix.SIGUSR1)
+	if m := w.await(handoff.Draining); m.Reason != "its own code" {
+		t.Errorf("draining: %+v", m)
+	}
 	if err := w.ended(); err != nil {
 		t.Error(err)
 	}

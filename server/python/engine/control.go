@@ -31,7 +31,7 @@ func (w *worker) obey() {
 			continue
 		}
 		if err != nil {
-			w.leave(eventloop.DrainOptions{Queue: true}, 0)
+			w.leave(eventloop.DrainOptions{Queue: true}, 0, "")
 			return
 		}
 		w.order(m, fds)
@@ -41,10 +41,10 @@ func (w *worker) obey() {
 func (w *worker) order(m handoff.Message, fds []int) {
 	switch {
 	case m.Kind == handoff.Drain:
-		w.leave(eventloop.DrainOptions{Queue: m.Queue, Pass: m.Pass}, time.Duration(m.Grace))
+		w.leave(eventloop.DrainOptions{Queue: m.Queue, Pass: m.Pass}, time.Duration(m.Grace), m.Reason)
 	case m.Kind == handoff.Stop:
 		w.python("worker_int", -1, 0)
-		w.leave(eventloop.DrainOptions{}, time.Duration(m.Grace))
+		w.leave(eventloop.DrainOptions{}, time.Duration(m.Grace), m.Reason)
 	case m.Kind == handoff.Pause:
 		w.board.SetState(handoff.Pausing)
 		w.pause()
@@ -70,7 +70,7 @@ func (w *worker) order(m handoff.Message, fds []int) {
 }
 
 // leave drains in a goroutine of its own; a second order may shorten the grace.
-func (w *worker) leave(o eventloop.DrainOptions, grace time.Duration) {
+func (w *worker) leave(o eventloop.DrainOptions, grace time.Duration, reason string) {
 	if !w.started.Load() {
 		unix.Exit(0) // the application is being imported: there is nothing to finish
 	}
@@ -79,7 +79,7 @@ func (w *worker) leave(o eventloop.DrainOptions, grace time.Duration) {
 		ctx, cancel = context.WithTimeout(ctx, grace)
 	}
 	if w.control != nil {
-		w.control.Send(handoff.Message{Kind: handoff.Draining})
+		w.control.Send(handoff.Message{Kind: handoff.Draining, Reason: reason})
 	}
 	if w.hub != nil {
 		w.hub.Close()
@@ -120,6 +120,10 @@ func appd_obeyed(kind *C.char, fd C.int) {
 }
 
 //export appd_drain
-func appd_drain() {
-	engine.leave(eventloop.DrainOptions{Queue: true}, time.Duration(engine.settings.GracefulTimeout))
+func appd_drain(signal C.int) {
+	reason := "its own code"
+	if signal > 0 {
+		reason = unix.SignalName(unix.Signal(signal)) + " from somebody else"
+	}
+	engine.leave(eventloop.DrainOptions{Queue: true, Pass: engine.handoff.Workers > 1}, time.Duration(engine.settings.GracefulTimeout), reason)
 }

@@ -83,11 +83,13 @@ static PyObject *watch(PyObject *self, PyObject *args) {
 	return bad ? raise_text(bad) : none();
 }
 
-/* drain(): leave as if the supervisor had said so; for signals sent by hand. */
-static PyObject *drain(PyObject *self, PyObject *unused) {
-	if (forked_raises())
+/* drain(signal): leave as if the supervisor had said so, because of a signal that was
+ * sent by hand; 0 if it is the application's wish. */
+static PyObject *drain(PyObject *self, PyObject *args) {
+	int signal;
+	if (!PyArg_ParseTuple(args, "i:drain", &signal) || forked_raises())
 		return NULL;
-	appd_drain();
+	appd_drain(signal);
 	return none();
 }
 
@@ -201,7 +203,7 @@ static PyMethodDef methods[] = {
 	{"waited", waited, METH_NOARGS, "waited(): ids whose wait is over."},
 	{"leaving", leaving_, METH_NOARGS, "leaving(): whether the worker has nothing left to do."},
 	{"fileno", fileno_, METH_NOARGS, "fileno(): what a loop of Python's watches."},
-	{"drain", drain, METH_NOARGS, "drain(): leave gracefully."},
+	{"drain", drain, METH_VARARGS, "drain(signal): leave gracefully."},
 	{"close", close_engine, METH_NOARGS, "close(): ends the engine."},
 	{"dump_to", dump_to, METH_VARARGS, "dump_to(descriptor, signal)."},
 	{"set_title", set_title, METH_VARARGS, "set_title(text): the name in ps."},

@@ -1,5 +1,6 @@
 """A worker's life: the engine, the application, ready, requests, the end."""
 import faulthandler
+import functools
 import importlib.machinery
 import importlib.util
 import io
@@ -55,7 +56,7 @@ def run(handed, info, application=None):
     if application is None:
         application = load_application(info)
     for name in ("SIGTERM", "SIGQUIT"):
-        forked.handle(name, engine.drain)
+        forked.handle(name, functools.partial(engine.drain, getattr(signal, name)))
     configure(engine, info, settings, application, calls)
     calls.post_worker_init()
     seen = modules.files()
@@ -93,7 +94,7 @@ def run_main(engine):
             log.errors.exception("a signal handler raised")
         except BaseException:  # SystemExit or KeyboardInterrupt: it wants the worker to end
             log.note("warning", "a signal handler asked the worker to end")
-            engine.drain()
+            engine.drain(0)
 
 
 def prepare_dumps(engine):
