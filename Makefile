@@ -2,14 +2,15 @@
 .DEFAULT_GOAL := help
 GO   ?= go
 PKGS ?= ./...
+export GO
 
 .PHONY: build run test race fuzz bench lint cover e2e soak clean help
 
 build: ## bin/appd, and the Python engine beside it when a C compiler is there
-	@GO=$(GO) scripts/build
+	@scripts/build
 
 run: ## build the example and serve it behind nginx over FastCGI, uwsgi and HTTP
-	@GO=$(GO) scripts/run
+	@scripts/run
 
 test: ## all tests, against real fronts; installs those first where it may
 	@scripts/install test
@@ -20,14 +21,14 @@ race: ## the tests under the race detector, without the slow ones
 	$(GO) test -race -short -count=1 -timeout 15m $(PKGS)
 
 fuzz: ## every fuzz target for FUZZTIME (default 30s)
-	@GO=$(GO) scripts/fuzz
+	@scripts/fuzz
 
 bench: ## appd beside net/http, net/http/fcgi, gunicorn and uWSGI, behind one nginx
 	@scripts/install bench
-	@GO=$(GO) scripts/bench
+	@scripts/bench
 
 lint: ## gofmt, vet, go fix, shell syntax and golangci-lint (or staticcheck)
-	@GO=$(GO) scripts/lint
+	@scripts/lint
 
 cover: ## coverage of all packages, as cover.html
 	@scripts/install test

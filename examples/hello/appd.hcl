@@ -8,12 +8,8 @@ app {
 
 workers = 2
 
-# One socket; the first bytes of a connection tell what is spoken on it.
-listen "unix:hello.sock" {
-  protocol = "auto"
-}
-
-# One nginx in the run folder, with a server for each protocol.
+# One nginx with a server for each protocol. It and the one socket that all three pass to are in the
+# run folder; the first bytes of a connection tell what is spoken on it.
 nginx {
   manage   = true
   listen   = "127.0.0.1:${env("HELLO_FASTCGI", "8081")}"

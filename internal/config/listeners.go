@@ -1,9 +1,13 @@
-// Which addresses there are: -b over APPD_BIND over listen blocks over PORT, and
-// the address of development.
+// Which addresses there are: -b over APPD_BIND over listen blocks, then the socket
+// of a managed nginx over PORT, and the address of development.
 
 package config
 
-import "strings"
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+)
 
 // DefaultAddress is where an application that was named on the command line
 // listens, and development.
@@ -18,6 +22,10 @@ func (l *loader) deriveListeners() {
 		l.bind(l.source.Flags.values("bind"), Origin{Layer: FromFlags, Name: "--bind"})
 	case l.env["APPD_BIND"] != "":
 		l.bind(splitList(l.env["APPD_BIND"]), Origin{Layer: FromEnv, Name: "APPD_BIND"})
+	case len(c.Listen) == 0 && slices.ContainsFunc(c.Nginx, func(n *Nginx) bool { return n.Manage }):
+		// Only that nginx has to find it, and its workers, who are not root, may not
+		// be allowed into the application's folder.
+		l.bind([]string{"unix:" + filepath.Join(c.RunFolder(), "app.sock")}, Origin{})
 	case len(c.Listen) == 0 && l.env["PORT"] != "":
 		l.bind([]string{"0.0.0.0:" + l.env["PORT"]}, Origin{Layer: FromEnv, Name: "PORT"})
 	case len(c.Listen) == 0 && l.source.App != nil:

@@ -17,8 +17,8 @@ import (
 	"golang.org/x/net/websocket"
 )
 
-// startHello runs examples/hello from a copy of its configuration: the socket and
-// the run folder are the test's own.
+// startHello runs examples/hello from a copy of its configuration: the run folder,
+// with its socket, is the test's own.
 func startHello(t *testing.T) (p *process, ports map[string]string) {
 	t.Helper()
 	need(t, "nginx")
@@ -31,10 +31,7 @@ func startHello(t *testing.T) (p *process, ports map[string]string) {
 		t.Fatal(err)
 	}
 	dir := folder(t, "hello")
-	conf := strings.NewReplacer(
-		`go  = "."`, fmt.Sprintf("go = \"./examples/hello\"\n  chdir = %q", repo),
-		"unix:hello.sock", "unix:"+filepath.Join(dir, "hello.sock"),
-	).Replace(string(text)) + fmt.Sprintf("\nrun_dir = %q\n", filepath.Join(dir, "run"))
+	conf := strings.Replace(string(text), `go  = "."`, fmt.Sprintf("go = \"./examples/hello\"\n  chdir = %q", repo), 1) + fmt.Sprintf("\nrun_dir = %q\n", filepath.Join(dir, "run"))
 	ports = map[string]string{"fastcgi": freePort(t), "uwsgi": freePort(t), "http": freePort(t)}
 	env := []string{"HELLO_FASTCGI=" + ports["fastcgi"], "HELLO_UWSGI=" + ports["uwsgi"], "HELLO_HTTP=" + ports["http"]}
 	p = launch(t, t.Name(), env, binary(t, "appd"), "-c", write(t, filepath.Join(dir, "appd.hcl"), conf))
