@@ -64,6 +64,7 @@ type conn struct {
 	outArmed   bool
 	gone       bool  // nothing can be sent any more
 	complete   bool  // the request that ended last was read to its end
+	kept       bool  // a request was answered on it, here or in another worker
 	closing    bool  // closes when the output was taken
 	lingering  bool  // half-closed, input is thrown away
 	closed     bool  // the descriptor is closed

@@ -41,7 +41,7 @@ func (c *conn) finish(x *Exchange, status int) {
 		c.settle()
 		return
 	}
-	c.idleAt, c.thrown = c.loop.now(), 0
+	c.idleAt, c.thrown, c.kept = c.loop.now(), 0, true
 	if c.feeding {
 		return // pull goes on
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/appd-server/appd/internal/handoff"
 	"github.com/appd-server/appd/protocols/cgi"
 )
 
@@ -177,5 +178,30 @@ func TestForeignStandsAside(t *testing.T) {
 	}
 	for _, x := range taken {
 		wholeEcho(x)
+	}
+}
+
+// While every thread is busy, a kept connection's time runs out over a request that
+// has come already: it is not closed for that.
+func TestKeepAliveSparesWhatHasCome(t *testing.T) {
+	r := start(t, cgi.HTTP, func(c *Config) {
+		c.WholeBody = true
+		c.Settings.KeepAlive = handoff.Duration(100 * time.Millisecond)
+	}, nil)
+	events := make([]syscall.EpollEvent, 1)
+	c := r.dial(t)
+	answers := bufio.NewReader(c)
+	for range 2 {
+		if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		sent := r.now()
+		until(t, "the time is over", func() bool { return r.now()-sent > 3*int64(r.config.Settings.KeepAlive) })
+		var x *Exchange
+		until(t, "the request is served", func() bool { x = harvest(r, events, 20); return x != nil })
+		wholeEcho(x)
+		if res, err := http.ReadResponse(answers, nil); err != nil || res.StatusCode != 200 {
+			t.Fatalf("the answer: %v, %v", res, err)
+		}
 	}
 }

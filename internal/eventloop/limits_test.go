@@ -41,6 +41,30 @@ func TestKeepAliveEnds(t *testing.T) {
 	closes(t, c)
 }
 
+// A front connects first and sends then: what it takes for that is no silence of a
+// kept connection, however short those are.
+func TestKeepAliveBegins(t *testing.T) {
+	r := start(t, cgi.HTTP, short(func(s *handoff.Settings) *handoff.Duration { return &s.KeepAlive }), echo)
+	c := r.dial(t)
+	until(t, "the connection is open", func() bool { return r.Stats().Connections == 1 })
+	began := r.now()
+	until(t, "the sweep has seen it silent for thrice as long", func() bool {
+		return r.now()-began > 3*int64(r.config.Settings.KeepAlive)
+	})
+	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 200 {
+		t.Errorf("the first answer = %+v, %v", resp, err)
+	}
+}
+
+// One that never sends anything is not waited for longer than for a head.
+func TestSilenceEnds(t *testing.T) {
+	r := start(t, cgi.HTTP, short(func(s *handoff.Settings) *handoff.Duration { return &s.ReadTimeout }), echo)
+	closes(t, r.dial(t))
+}
+
 func TestSlowHeadEnds(t *testing.T) {
 	r := start(t, cgi.HTTP, short(func(s *handoff.Settings) *handoff.Duration { return &s.ReadTimeout }), echo)
 	c := r.dial(t)

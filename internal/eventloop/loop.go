@@ -223,6 +223,7 @@ func (l *Loop) adopt(fd, listener int, p cgi.Protocol, read bool) error {
 	defer c.unlock()
 	c.address()
 	c.begin(p)
+	c.kept = true
 	if read {
 		c.pull()
 		c.wait()

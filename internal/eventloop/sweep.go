@@ -125,19 +125,30 @@ func (c *conn) sweep(now int64) (idle bool) {
 	case c.active > 0:
 		c.each(func(x *Exchange) { x.sweep(now) })
 	case idle:
-		last := max(c.idleAt, c.inAt)
+		last, limit := max(c.idleAt, c.inAt), s.KeepAlive
+		if !c.kept { // fronts connect first and send then: nobody may wait for them less than for a head
+			limit = s.ReadTimeout
+		}
 		if c.loop.draining.Load() {
 			if !c.leave() && now-max(last, c.loop.drainAt) > int64(lastChance) {
-				c.close()
+				c.expire()
 			}
-		} else if over(s.KeepAlive, last) {
-			c.close()
+		} else if over(limit, last) {
+			c.expire()
 		}
 	case over(s.ReadTimeout, c.idleAt):
 		c.note(errSlowRead.Error())
 		c.lose(errSlowRead)
 	}
 	return idle
+}
+
+// expire closes an idle connection, unless the front has just sent something on it:
+// its event is under way, however busy this worker is.
+func (c *conn) expire() {
+	if !readable(c.fd) {
+		c.close()
+	}
 }
 
 // sweep cancels an exchange that took longer than its timeout. The application may
