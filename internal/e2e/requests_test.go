@@ -62,7 +62,7 @@ func TestUploadLarge(t *testing.T) {
 	sum := sha256.New()
 	io.Copy(sum, bulk(size))
 	want := hex.EncodeToString(sum.Sum(nil))
-	behind(t, func(t *testing.T, f *front) {
+	upload := func(t *testing.T, f *front) {
 		a := ok(t, f.addr, "POST", "/hash", bulk(size), sized(size))
 		var got struct {
 			Len, Peak int64
@@ -77,7 +77,9 @@ func TestUploadLarge(t *testing.T) {
 		if got.Peak > 64<<20 && !racing {
 			t.Errorf("the worker used up to %d MiB", got.Peak>>20)
 		}
-	})
+	}
+	behind(t, upload)
+	behind(t, upload, codesOf[routers]...)
 }
 
 // An upload without a length. Some fronts refuse it by themselves.

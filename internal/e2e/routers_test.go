@@ -24,6 +24,10 @@ const fastRouted = `
     }
 `
 
+// A head and what the router reads with it have to fit into one packet of 64 KiB, vars
+// and body: with a buffer of that size it closes on clients that upload quickly.
+const routerBuffer = "32768"
+
 func startRouters(t testing.TB, a *appd) []*front {
 	t.Helper()
 	ur := &front{code: "UR", protocol: "uwsgi", addr: freeAddr(t)}
@@ -32,7 +36,7 @@ func startRouters(t testing.TB, a *appd) []*front {
 	socket := filepath.Join(folder(t, name), "fastrouter.sock")
 	ur.server = launch(t, name, nil, need(t, "uwsgi-core"), "--master", "--die-on-term",
 		"--plugin", "http", "--http", ur.addr, "--http-to", a.socket("apache"), // which passes no X-Accel
-		"--http-websockets", "--http-buffer-size", "65535",
+		"--http-websockets", "--http-buffer-size", routerBuffer,
 		"--plugin", "fastrouter", "--fastrouter", socket, "--fastrouter-to", a.uwsgi(), "--fastrouter-buffer-size", "65535")
 	ur.server.awaitListen(t, ur.addr, socket)
 	fr.server = runPlainNginx(t, name+"-nginx", fmt.Sprintf(fastRouted, fr.addr, socket))
