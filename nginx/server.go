@@ -123,6 +123,26 @@ func (s *Server) Reload(ctx context.Context, sites ...Site) error {
 // Reopen makes nginx open its log files again, after they were moved away.
 func (s *Server) Reopen() error { return s.signal(syscall.SIGUSR1) }
 
+// Found is the process id of an nginx that runs in Dir, whoever started it; 0 without
+// one.
+func (s *Server) Found() int {
+	if pid := readPID(s.path("nginx.pid")); pid > 0 && runs(pid, s.path("nginx.conf")) {
+		return pid
+	}
+	return 0
+}
+
+// Retire stops the nginx that a predecessor left running in Dir, gracefully, and waits
+// until it has ended. Run must not be running.
+func (s *Server) Retire() {
+	p := adopt(s.path("nginx.pid"), s.path("nginx.conf"))
+	if p == nil {
+		return
+	}
+	s.info("nginx is no longer wanted", "pid", p.pid)
+	_ = s.finish(context.Background(), p)
+}
+
 // PID is the process id of nginx's master, 0 while there is none.
 func (s *Server) PID() int {
 	s.mu.Lock()

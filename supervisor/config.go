@@ -80,10 +80,24 @@ type Config struct {
 	// and ends fastcgi and exec workers whose supervisor was killed.
 	ExecVerb string
 
+	// OnBound is called once, when the locks and the sockets are ours and no worker runs
+	// yet. Its error ends Run. It must not call back into the Supervisor.
+	OnBound func() error
+
 	// OnReady is called once, when the first worker is ready and the pidfile is
 	// written; for a daemon's waiting parent and the control socket. It must not
 	// call back into the Supervisor.
 	OnReady func()
+
+	// OnSucceeded is called, from the loop, when a successor has taken over in an upgrade
+	// and the workers here are about to be told. It must neither block nor call back into
+	// the Supervisor.
+	OnSucceeded func()
+
+	// OnPredecessorGone is called, from the loop, when the predecessor has ended whose
+	// service this supervisor took over in an upgrade. It must neither block nor call
+	// back into the Supervisor.
+	OnPredecessorGone func()
 
 	// OnStop is called when a stop begins, after stop_delay, on a goroutine of its
 	// own; workers are told to leave when it has returned, at the latest after

@@ -165,11 +165,7 @@ func (s *Supervisor) hearPredecessor(h *heritage) {
 			continue
 		}
 		if err != nil {
-			s.post(message{do: func() {
-				if !h.committed && s.stopping == running {
-					s.fail(errors.New("the old appd called the upgrade off"))
-				}
-			}})
+			s.post(message{do: func() { s.bereaved(h) }})
 			return
 		}
 		if m.Kind != handoff.Passed {
@@ -177,6 +173,16 @@ func (s *Supervisor) hearPredecessor(h *heritage) {
 			continue
 		}
 		s.post(message{fds: fds, do: func() { s.adoptFrom(h, m, fds) }})
+	}
+}
+
+// bereaved follows up on the predecessor's end.
+func (s *Supervisor) bereaved(h *heritage) {
+	switch {
+	case !h.committed && s.stopping == running:
+		s.fail(errors.New("the old appd called the upgrade off"))
+	case h.committed && s.cfg.OnPredecessorGone != nil:
+		s.cfg.OnPredecessorGone()
 	}
 }
 

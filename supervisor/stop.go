@@ -42,6 +42,11 @@ func (s *Supervisor) begin() error {
 	if n := s.activated.rest(); n > 0 {
 		s.log.Warn("the service manager opened sockets that no listener names", "sockets", n)
 	}
+	if s.cfg.OnBound != nil {
+		if err := s.cfg.OnBound(); err != nil {
+			return err
+		}
+	}
 	s.wanted = s.cfg.startWith()
 	s.task(func() {
 		err := s.sys.prepare(s.life, gen)

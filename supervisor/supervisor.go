@@ -101,6 +101,14 @@ func New(cfg Config) (*Supervisor, error) {
 // predecessor still serves.
 func (s *Supervisor) Successor() bool { return s.inherited != nil }
 
+// PredecessorRunDir is the predecessor's Config.RunDir; "" without one.
+func (s *Supervisor) PredecessorRunDir() string {
+	if s.inherited == nil {
+		return ""
+	}
+	return s.inherited.estate.RunDir
+}
+
 func newSupervisor(cfg Config) *Supervisor {
 	cfg = cfg.withDefaults()
 	return &Supervisor{

@@ -30,6 +30,7 @@ type estate struct {
 	Listeners  []legacy `json:"listeners"`
 	PIDFile    int      `json:"pidfile"`
 	Generation int      `json:"generation"`
+	RunDir     string   `json:"run_dir"`
 }
 
 // legacy is one listener of an estate.
@@ -131,7 +132,7 @@ func (s *Supervisor) estate(u *upgrading) estate {
 		u.fds = append(u.fds, fd)
 		return len(u.fds) - 1
 	}
-	e := estate{PIDFile: -1, Generation: s.numbers}
+	e := estate{PIDFile: -1, Generation: s.numbers, RunDir: s.cfg.RunDir}
 	for i, l := range s.listeners {
 		u.index[l] = i
 		g := legacy{Address: l.address, FD: add(l.fd), Lock: -1, Path: l.path, Dev: l.dev, Ino: l.ino}
@@ -190,6 +191,9 @@ func (s *Supervisor) handOver(u *upgrading) {
 	s.sys.notify(fmt.Sprintf("MAINPID=%d\nREADY=1", u.cmd.Process.Pid))
 	for _, l := range s.listeners {
 		l.foreign = true
+	}
+	if s.cfg.OnSucceeded != nil {
+		s.cfg.OnSucceeded()
 	}
 	for _, answer := range u.waiters {
 		answerTo(answer, nil)

@@ -1,7 +1,7 @@
 // What runs beside the supervisor: the control socket, the admin endpoints, the
 // managed nginx and, in development, the watcher.
 //
-//	bound  -> control socket, admin endpoints
+//	bound  -> admin endpoints, control socket
 //	ready  -> nginx
 //	stop   -> nginx ends; then the workers are told
 //	ended  -> admin endpoints and control socket end
@@ -15,13 +15,15 @@ import (
 
 	"github.com/appd-server/appd/internal/config"
 	"github.com/appd-server/appd/internal/control"
-	"github.com/appd-server/appd/nginx"
 	"github.com/appd-server/appd/supervisor"
 )
 
-// beside starts what lives as long as the supervisor. An admin address that cannot
-// be had is an error.
+// beside starts what lives as long as the supervisor, which has its locks and sockets:
+// a second appd hears of those first. An admin address that cannot be had is an error.
 func (s *service) beside() error {
+	if err := s.frontStays(); err != nil {
+		return err
+	}
 	if err := s.admin.open(s.c.Admin); err != nil {
 		return err
 	}
@@ -82,8 +84,31 @@ func (s *service) ready() {
 		s.out.tee(nil)
 		s.waits.release()
 	}
-	if sites := managed(s.inForce()); len(sites) > 0 {
+	switch sites := managed(s.inForce()); {
+	case len(sites) > 0:
 		s.front.start(sites, s.frontFailed)
+	case !s.super.Successor():
+		s.front.retire()
+	}
+}
+
+// succeeded is called when a successor serves: it waits for the addresses of the admin
+// endpoints, and looks after nginx already.
+func (s *service) succeeded() {
+	s.admin.end()
+	s.front.leave()
+}
+
+// alone is called when the predecessor whose service we took over has ended.
+func (s *service) alone() {
+	switch before := s.super.PredecessorRunDir(); {
+	case len(managed(s.inForce())) > 0:
+	case before == s.runDir:
+		s.front.retire()
+	default:
+		other := newFront(s.inForce(), before, s.log.Named("nginx"))
+		other.retire()
+		s.sides.Go(func() { other.end(nil) })
 	}
 }
 
@@ -145,12 +170,12 @@ func (s *service) apply(next *config.Config) {
 	}
 }
 
-// endFront is what becomes of nginx when the supervisor has ended: it goes with it,
-// unless a successor has taken over.
-func (s *service) endFront() {
-	if s.upgraded {
-		s.front.end(nginx.ErrLeave)
-		return
+// frontStays refuses an upgrade that moves the run folder away from under an nginx
+// that is to go on: its sockets cannot move with it.
+func (s *service) frontStays() error {
+	before := s.super.PredecessorRunDir()
+	if before == "" || before == s.runDir || len(managed(s.c)) == 0 || newFront(s.c, before, s.log).server.Found() == 0 {
+		return nil
 	}
-	s.front.end(nil) // after a graceful stop it has ended long since
+	return fmt.Errorf("run_dir changed from %s, where the managed nginx runs: restart appd, or keep run_dir", before)
 }

@@ -4,10 +4,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -87,6 +90,43 @@ func (f *front) start(sites []nginx.Site, failed func(error)) {
 
 // end stops nginx and waits.
 func (f *front) end(cause error) { f.run().stop(cause) }
+
+// leave gives nginx to a successor.
+func (f *front) leave() {
+	if r := f.run(); r != nil {
+		r.cancel(nginx.ErrLeave)
+	}
+}
+
+// retire stops the nginx that an appd which is gone left behind: this configuration
+// has none.
+func (f *front) retire() {
+	earlier, r := f.run(), &frontRun{done: make(chan struct{})}
+	r.ctx, r.cancel = context.WithCancelCause(context.Background())
+	r.cancel(nil)
+	f.mu.Lock()
+	f.now = r
+	f.mu.Unlock()
+	go func() {
+		defer close(r.done)
+		earlier.stop(nil)
+		if pid := f.server.Found(); pid != 0 && !startedByAppd(pid) {
+			f.server.Retire()
+		}
+	}()
+}
+
+// startedByAppd tells whether an appd lives that started this process. One that was
+// started by an appd which is gone has another parent by now.
+func startedByAppd(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:])) // behind the name
+	if err != nil || len(fields) < 2 {
+		return false
+	}
+	title, err := os.ReadFile("/proc/" + fields[1] + "/cmdline")
+	return err == nil && bytes.HasPrefix(title, []byte("appd: supervisor"))
+}
 
 // running tells whether nginx was started and is to go on.
 func (f *front) running() bool {

@@ -69,8 +69,6 @@ type service struct {
 	open  sync.Once      // opens the control socket
 	admin endpoints
 
-	upgraded bool // owned by the supervisor's loop: a successor has taken over
-
 	mu      sync.Mutex
 	c       *config.Config // guarded by mu: in force
 	pending *pending       // guarded by mu: read for a reload that is under way
@@ -130,7 +128,10 @@ func (s *service) supervisorConfig(c *config.Config, w *watched) (supervisor.Con
 	cfg.ReopenLog = s.reopen
 	cfg.Self = self()
 	cfg.Load = s.load
+	cfg.OnBound = s.beside
 	cfg.OnReady = s.ready
+	cfg.OnSucceeded = s.succeeded
+	cfg.OnPredecessorGone = s.alone
 	cfg.OnEvent = s.event
 	cfg.OnStop = s.stopping
 	cfg.OnReload = s.reloaded
@@ -154,11 +155,8 @@ func (s *service) run(ctx context.Context) error {
 	s.log.Info(workersLine(s.c), "pid", os.Getpid(), "run_dir", s.runDir)
 	defer s.sides.Wait()
 	defer s.end()
-	if err := s.beside(); err != nil {
-		return err
-	}
 	err := s.super.Run(ctx)
-	s.endFront()
+	s.front.end(nil) // after a graceful stop it has ended long since, after an upgrade it is no longer ours
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failure != nil {
@@ -229,10 +227,6 @@ func (s *service) event(e supervisor.Event) {
 		s.open.Do(s.openControl)
 	}
 	s.dev.event(e)
-	if e.Reason == supervisor.Upgraded {
-		s.upgraded = true
-		s.admin.end() // the successor waits for the addresses
-	}
 }
 
 // reopen opens the error log again.
