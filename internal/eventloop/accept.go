@@ -39,7 +39,6 @@ func (ls *listener) enter(r *refusal) (*conn, syscall.Errno) {
 	l.board.Add(handoff.Accepted, 1)
 	c := l.admit(ls, fd)
 	ls.gate.entered(c)
-	c.mu.Lock()
 	defer c.unlock()
 	if !c.welcome() {
 		c.close()

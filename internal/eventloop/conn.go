@@ -221,7 +221,7 @@ func (c *conn) control(op int) {
 	}
 	if e := epollCtl(c.loop.ep, op, c.fd, &ev); e != 0 {
 		c.note("epoll: " + e.Error())
-		c.gone = true
+		c.lose(cgi.ErrHangup) // nothing would ever be heard of it again
 	}
 }
 

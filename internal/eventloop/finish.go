@@ -49,8 +49,10 @@ func (c *conn) finish(x *Exchange, status int) {
 		c.full = false
 		c.pull()
 	}
-	if !c.closed && c.active == 0 {
+	if c.active == 0 {
 		c.keep()
+	} else {
+		c.wait() // the next request has begun
 	}
 }
 
@@ -60,7 +62,7 @@ func (x *Exchange) Done() { x.conn.loop.finished(x, x.status) }
 
 // keep leaves a connection open for the next request.
 func (c *conn) keep() {
-	if c.loop.draining.Load() && c.leave() {
+	if c.closed || c.loop.draining.Load() && c.leave() {
 		return
 	}
 	if c.eof {

@@ -155,6 +155,7 @@ func (c *conn) fail(err error) {
 		c.loop.board.Add(handoff.Refused, 1)
 	}
 	c.each((*Exchange).cutInput)
+	c.handOut() // a request that waited for its body is answered here
 	c.settle()
 }
 

@@ -219,7 +219,6 @@ func (l *Loop) adopt(fd, listener int, p cgi.Protocol, read bool) error {
 		p = ls.Protocol
 	}
 	c := l.admit(ls, fd)
-	c.mu.Lock()
 	defer c.unlock()
 	c.address()
 	c.begin(p)

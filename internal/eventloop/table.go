@@ -73,11 +73,13 @@ func (t *table) all(into []*conn) []*conn {
 
 func (t *table) size() int { return int(t.open.Load()) }
 
-// admit makes a connection of a new descriptor.
+// admit makes a connection of a new descriptor. It is locked: others see it from now
+// on, and are to wait until the caller has made it complete.
 func (l *Loop) admit(ls *listener, fd int) *conn {
 	c := &conn{loop: l, lis: ls, fd: fd, unix: ls.unix, readable: true}
 	c.idleAt = l.now()
 	c.inAt = c.idleAt
+	c.mu.Lock()
 	l.conns.add(c)
 	l.mark(fd, 1)
 	l.board.Adjust(handoff.Open, 1)
