@@ -113,7 +113,7 @@ func (s *Server) newWorker(h *handoff.Handoff, line *handoff.Conn) (*worker, err
 	w := &worker{hand: h, line: line, over: make(chan error, 1)}
 	w.access = accesslog.New(h.AccessLog, format, accesslog.Worker{Slot: h.Slot, Generation: h.Generation, PID: self.PID}, handoff.Now())
 	config := eventloop.Config{
-		Board: board, Access: w.access, MaxProcs: h.Procs, Siblings: max(h.Workers-1, 0), PassIdle: w.passIdle,
+		Board: board, Access: w.access, MaxProcs: h.Procs, Siblings: h.Workers - 1, PassIdle: w.passIdle,
 		Slow: func(text string) { line.Send(handoff.Message{Kind: handoff.NoteMsg, Level: "warn", Text: text}) },
 	}
 	if h.Dev {
@@ -229,6 +229,8 @@ func (w *worker) obey(m handoff.Message, fds []int) {
 			}
 			fds = fds[1:]
 		}
+	case handoff.Resize:
+		w.loop.SetSiblings(m.Workers - 1)
 	case handoff.Dump:
 		if m.Reason != "" && w.hooks.WorkerAbort != nil {
 			w.hook("worker_abort", func() { w.hooks.WorkerAbort(Self()) })

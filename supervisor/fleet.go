@@ -251,7 +251,8 @@ func (s *Supervisor) resize(n int) {
 	s.balance()
 }
 
-// setWanted is resize without consequences for the workers.
+// setWanted is resize without another worker, or one less. Those that there are learn
+// whether they are alone.
 func (s *Supervisor) setWanted(n int) {
 	if n == s.wanted {
 		return
@@ -260,6 +261,11 @@ func (s *Supervisor) setWanted(n int) {
 	s.runHook(NWorkersChanged, fmt.Sprint("APPD_WORKERS=", n), fmt.Sprint("APPD_WORKERS_BEFORE=", s.wanted))
 	s.wanted = n
 	s.scaler.changed(time.Now())
+	for _, w := range s.workers {
+		if w.proc != nil && w.gen.cfg.App.Kind.contract() {
+			w.proc.Send(handoff.Message{Kind: handoff.Resize, Workers: n})
+		}
+	}
 }
 
 // paused says that WINCH sent all workers away.

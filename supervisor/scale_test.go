@@ -16,6 +16,9 @@ func TestScale(t *testing.T) {
 		w.s.Scale(context.Background(), 4)
 		w.after(time.Second)
 		w.want("0/1 ready", "1/1 ready", "2/1 ready", "3/1 ready")
+		if !w.all()[0].wasTold("resize") {
+			t.Error("a worker does not learn that it has siblings")
+		}
 		w.s.Scale(context.Background(), 1)
 		w.after(time.Second)
 		w.want("0/1 ready")

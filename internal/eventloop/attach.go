@@ -34,7 +34,7 @@ func (ls *listener) acceptOne() {
 	}
 	if l.full() {
 		ls.put(unix.EPOLL_CTL_DEL) // the sweep looks again
-		if l.config.Siblings == 0 {
+		if l.alone() {
 			return
 		}
 	}
@@ -55,7 +55,7 @@ func (ls *listener) acceptOne() {
 		c.unlock()
 		if l.full() && ls.attached {
 			ls.put(unix.EPOLL_CTL_DEL) // the next one is to wake another worker
-			if l.config.Siblings > 0 && l.config.Settings.Threads > 1 {
+			if !l.alone() && l.config.Settings.Threads > 1 {
 				ls.takeOwed(1)
 			}
 		}

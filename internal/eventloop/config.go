@@ -51,7 +51,8 @@ type Config struct {
 	// share busy there is still one for the quick ones. 0 leaves it alone.
 	MaxProcs int
 
-	// Siblings is how many other processes accept from the same listeners.
+	// Siblings is how many other processes accept from the same listeners, to begin
+	// with; see [Loop.SetSiblings].
 	Siblings int
 
 	// Multiplex lets FastCGI fronts interleave requests on one connection

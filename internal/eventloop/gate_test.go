@@ -15,7 +15,8 @@ import (
 // A worker that holds connections of a burst stands aside in proportion; one that
 // is always found needed takes more each time.
 func TestStandingAside(t *testing.T) {
-	l := &Loop{config: Config{Siblings: 7}}
+	l := new(Loop)
+	l.SetSiblings(7)
 	var g gate
 	g.epoch.Store(0)
 	var last time.Duration

@@ -42,6 +42,7 @@ type Loop struct {
 	slow    slow
 	clock   atomic.Int64 // coarse: moved by the sweep
 
+	siblings atomic.Int32
 	inFlight atomic.Int64
 	draining atomic.Bool
 	passing  atomic.Bool
@@ -88,6 +89,7 @@ func New(config Config) (*Loop, error) {
 			return nil, err
 		}
 	}
+	l.SetSiblings(config.Siblings)
 	l.crew.loop = l
 	l.slow.limit, l.slow.tell = time.Duration(config.Settings.SlowRequest), config.Slow
 	if l.slow.tell == nil {
@@ -103,6 +105,12 @@ func New(config Config) (*Loop, error) {
 
 // now is the coarse clock that silences are measured by: it costs a load.
 func (l *Loop) now() int64 { return l.clock.Load() }
+
+// SetSiblings says how many other processes accept from the same listeners now.
+// Where there are some, connections and requests are left to those that have less to do.
+func (l *Loop) SetSiblings(n int) { l.siblings.Store(int32(max(n, 0))) }
+
+func (l *Loop) alone() bool { return l.siblings.Load() == 0 }
 
 // Start begins to accept and starts the loop's goroutines.
 func (l *Loop) Start() error {

@@ -26,6 +26,7 @@ const (
 	Pause   Kind = "pause"   // a request is stuck: stop accepting, finish the others, do not leave
 	Reopen  Kind = "reopen"  // new descriptors of the logs: access log, error log
 	Adopt   Kind = "adopt"   // an idle kept connection of another worker, with its descriptor
+	Resize  Kind = "resize"  // the wanted number of workers is Workers from now on
 	Dump    Kind = "dump"    // write all stacks to the descriptor that comes along
 	Profile Kind = "profile" // write a CPU profile of Seconds to the descriptor that comes along
 	Reload  Kind = "reload"  // development: tell browsers; Text is the event
@@ -47,6 +48,7 @@ type Message struct {
 	Queue    bool     `json:"queue,omitempty"`    // drain: serve what waits in the accept queue first; adopt: no worker is free at the moment
 	Pass     bool     `json:"pass,omitempty"`     // drain: somebody is there to adopt idle connections
 	Grace    Duration `json:"grace,omitempty"`    // drain, stop
+	Workers  int      `json:"workers,omitempty"`  // resize
 	Seconds  int      `json:"seconds,omitempty"`  // profile
 	Reason   string   `json:"reason,omitempty"`   // drain, stop: for OnDrain and the hooks; draining: why, where the supervisor did not ask for it
 

@@ -79,7 +79,12 @@ func (s *site) status() (got supervisor.Snapshot) {
 // ready waits until n workers are ready.
 func (s *site) ready(n int) {
 	s.t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	s.readyWithin(n, 60*time.Second)
+}
+
+func (s *site) readyWithin(n int, d time.Duration) {
+	s.t.Helper()
+	for deadline := time.Now().Add(d); ; time.Sleep(10 * time.Millisecond) {
 		out, err := s.try("status", "--json")
 		if err == nil && strings.Count(out, `"state": "ready"`) == n {
 			return

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,7 +21,7 @@ func TestReloadUnderLoad(t *testing.T) {
 		t.Skip("loads the machine for a while")
 	}
 	s := open(t, "../../examples/flask", flask, "")
-	l := s.load()
+	l := s.load(protocols...)
 	good, err := os.ReadFile(s.dir + "/app.py")
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +60,7 @@ func TestRecycleUnderLoad(t *testing.T) {
 		t.Skip("loads the machine for a while")
 	}
 	s := open(t, "../../examples/flask", flask+"max_requests = 300\nmax_requests_jitter = 100\n", "")
-	l := s.load()
+	l := s.load(protocols...)
 	deadline := time.Now().Add(60 * time.Second)
 	for strings.Count(s.log.String(), `reason="max requests"`) < 6 {
 		if time.Now().After(deadline) {
@@ -71,16 +72,54 @@ func TestRecycleUnderLoad(t *testing.T) {
 	l.end()
 }
 
-// siteLoad is clients that ask a site over all protocols until end is called.
-type siteLoad struct {
-	t       *testing.T
-	stop    chan struct{}
-	over    sync.WaitGroup
-	clients []*atomic.Int64 // answers of each
+// waiting is an application that waits, for a database say, and does nothing else.
+const waiting = `import time
+
+def application(environ, start_response):
+    got = len(environ["wsgi.input"].read())
+    time.sleep(0.03)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"%d bytes" % got]
+`
+
+// The number of workers follows the load: up while requests wait, and, which takes
+// minutes, down again while few come. None of them fails.
+func TestWorkersFollowTheLoad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("loads the machine for a while")
+	}
+	app := t.TempDir()
+	if err := os.WriteFile(filepath.Join(app, "app.py"), []byte(waiting), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, app, "app {\n wsgi = \"app\"\n python = \""+interpreter+"\"\n}\nworkers = 1\nworkers_min = 1\nworkers_max = 4\n", "")
+	s.ready(1)
+	l := s.load(protocols...)
+	s.ready(4)
+	l.each(5)
+	l.end()
+	if os.Getenv("APPD_SOAK") == "" {
+		return
+	}
+	few := s.load("fastcgi-keep")
+	for n := 3; n >= 2; n-- { // two clients: two workers have something to do
+		s.readyWithin(n, 3*time.Minute)
+	}
+	few.end()
+	s.readyWithin(1, 3*time.Minute)
 }
 
-func (s *site) load() *siteLoad {
-	l := &siteLoad{t: s.t, stop: make(chan struct{})}
+// siteLoad is clients that ask a site over all protocols until end is called.
+type siteLoad struct {
+	t         *testing.T
+	stop      chan struct{}
+	over      sync.WaitGroup
+	protocols []string
+	clients   []*atomic.Int64 // answers of each, two over each protocol
+}
+
+func (s *site) load(protocols ...string) *siteLoad {
+	l := &siteLoad{t: s.t, stop: make(chan struct{}), protocols: protocols}
 	for i := range 2 * len(protocols) {
 		answers, c := new(atomic.Int64), s.client(protocols[i/2])
 		l.clients = append(l.clients, answers)
@@ -89,11 +128,14 @@ func (s *site) load() *siteLoad {
 	return l
 }
 
+// large is more than a socket takes at once.
+var large = strings.Repeat("large", 60_000)
+
 // ask sends requests one after another; the first that is not answered with 200
 // fails the test and ends the client.
 func (l *siteLoad) ask(c *http.Client, protocol string, answers *atomic.Int64) {
 	for {
-		for _, q := range []*http.Request{request("GET", "/", nil), request("PUT", "/upload", strings.NewReader("small"))} {
+		for _, q := range []*http.Request{request("GET", "/", nil), request("PUT", "/upload", strings.NewReader(large))} {
 			select {
 			case <-l.stop:
 				return
@@ -120,7 +162,7 @@ func (l *siteLoad) each(n int64) {
 		from := answers.Load()
 		for deadline := time.Now().Add(60 * time.Second); answers.Load() < from+n; time.Sleep(time.Millisecond) {
 			if time.Now().After(deadline) {
-				l.t.Fatalf("client %d over %s has %d answers, and had %d a minute ago", i, protocols[i/2], answers.Load(), from)
+				l.t.Fatalf("client %d over %s has %d answers, and had %d a minute ago", i, l.protocols[i/2], answers.Load(), from)
 			}
 		}
 	}
@@ -130,9 +172,7 @@ func (l *siteLoad) each(n int64) {
 func (l *siteLoad) end() {
 	close(l.stop)
 	l.over.Wait()
-	var n int64
-	for _, answers := range l.clients {
-		n += answers.Load()
+	for i, answers := range l.clients {
+		l.t.Logf("%s: %d requests", l.protocols[i/2], answers.Load())
 	}
-	l.t.Logf("%d requests", n)
 }

@@ -60,6 +60,8 @@ func (w *worker) order(m handoff.Message, fds []int) {
 			w.log.Printf("a connection could not be adopted: %v", err)
 		}
 		return
+	case m.Kind == handoff.Resize:
+		w.loop.SetSiblings(m.Workers - 1)
 	case m.Kind == handoff.Dump && len(fds) == 1:
 		w.dump(fds[0], m.Reason != "")
 	case m.Kind == handoff.Profile && len(fds) == 1:

@@ -103,7 +103,7 @@ func (w *worker) listen() (err error) {
 		Settings:  w.settings,
 		Board:     w.board,
 		Access:    w.access,
-		Siblings:  max(w.handoff.Workers-1, 0),
+		Siblings:  w.handoff.Workers - 1,
 		Hold:      true,
 		Marks:     marks(),
 		Slow:      w.slow,
