@@ -22,7 +22,7 @@ func (l *launcher) environment(o order) []string {
 		env = unsetenv(env, "PHP_FCGI_CHILDREN") // its own children would hide their deaths
 	}
 	if g.cfg.App.Kind == KindGo {
-		env = shareOut(env, o.workers)
+		env = shareOut(env, o.workers, memoryMax())
 	}
 	if g.cfg.App.Kind == KindPython {
 		env = setenv(env, "PYTHONUNBUFFERED", "1")
@@ -108,12 +108,13 @@ func share(workers int) int {
 	return max((cpus+workers-1)/workers, min(cpus, 2))
 }
 
-// shareOut sets GOMAXPROCS and GOMEMLIMIT unless somebody wrote them.
-func shareOut(env []string, workers int) []string {
+// shareOut sets GOMAXPROCS and GOMEMLIMIT unless somebody wrote them; limit is that of
+// all workers' memory, 0 for none.
+func shareOut(env []string, workers int, limit int64) []string {
 	if !given(env, "GOMAXPROCS") {
 		env = append(env, "GOMAXPROCS=1")
 	}
-	if limit := memoryMax(); limit > 0 && !given(env, "GOMEMLIMIT") {
+	if limit > 0 && !given(env, "GOMEMLIMIT") {
 		env = append(env, "GOMEMLIMIT="+strconv.FormatInt(limit/10*9/int64(workers), 10))
 	}
 	return env

@@ -111,9 +111,67 @@ func TestEnvironmentOfWorkers(t *testing.T) {
 			t.Errorf("%s reached the worker", kv)
 		}
 	}
-	if got := shareOut([]string{"GOMAXPROCS=7", "GOMEMLIMIT=1"}, 2); len(got) != 2 {
+}
+
+// CPUs and memory are shared out among Go workers, where nobody wrote otherwise.
+func TestSharesOfWorkers(t *testing.T) {
+	if got := shareOut([]string{"GOMAXPROCS=7", "GOMEMLIMIT=1"}, 2, 1000); len(got) != 2 {
 		t.Errorf("what somebody wrote was changed: %q", got)
 	}
+	if got, want := shareOut(nil, 4, 4000), []string{"GOMAXPROCS=1", "GOMEMLIMIT=900"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got, want := shareOut(nil, 4, 0), []string{"GOMAXPROCS=1"}; !slices.Equal(got, want) {
+		t.Errorf("without a limit: %q, want %q", got, want)
+	}
+	top := t.TempDir()
+	low := filepath.Join(top, "slice", "service")
+	if err := os.MkdirAll(low, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for dir, text := range map[string]string{low: "max\n", filepath.Dir(low): "5000\n", top: "9000\n"} {
+		if err := os.WriteFile(filepath.Join(dir, "memory.max"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := lowestLimit(low, "memory.max", top); got != 5000 {
+		t.Errorf("the limit of the cgroup is %d", got)
+	}
+}
+
+// The supplementary groups of a user come with initgroups alone.
+func TestSupplementaryGroups(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root may choose groups")
+	}
+	name, gid := member(t)
+	app := App{User: name}
+	if c, err := app.Credential(); err != nil || len(c.Groups) != 0 {
+		t.Errorf("%s: %+v, %v", name, c, err)
+	}
+	app.Initgroups = true
+	if c, err := app.Credential(); err != nil || !slices.Contains(c.Groups, gid) {
+		t.Errorf("%s with initgroups: %+v, %v; want the group %d", name, c, err, gid)
+	}
+}
+
+// member is a user that /etc/group names as a member of another group, and that.
+func member(t *testing.T) (name string, gid uint32) {
+	t.Helper()
+	text, _ := os.ReadFile("/etc/group")
+	for line := range strings.Lines(string(text)) {
+		f := strings.Split(strings.TrimSpace(line), ":")
+		if len(f) < 4 || f[3] == "" {
+			continue
+		}
+		name, _, _ = strings.Cut(f[3], ",")
+		n, err := strconv.ParseUint(f[2], 10, 32)
+		if _, known := lookupUser(name); known == nil && err == nil && name != "root" {
+			return name, uint32(n)
+		}
+	}
+	t.Skip("no user here is a member of another group")
+	return "", 0
 }
 
 // Each generation follows the link anew.

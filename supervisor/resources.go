@@ -138,8 +138,12 @@ func memoryMax() int64 {
 	if v2 {
 		name = "memory.max"
 	}
-	lowest := int64(0)
-	for ; strings.HasPrefix(dir, "/sys/fs/cgroup"); dir = filepath.Dir(dir) {
+	return lowestLimit(dir, name, "/sys/fs/cgroup")
+}
+
+// lowestLimit is the lowest number in the files of a name from dir up to top, 0 for none.
+func lowestLimit(dir, name, top string) (lowest int64) {
+	for ; dir == top || strings.HasPrefix(dir, top+"/"); dir = filepath.Dir(dir) {
 		n, err := readInt(filepath.Join(dir, name)) // "max" is no number
 		if err == nil && n > 0 && n < 1<<60 && (lowest == 0 || n < lowest) {
 			lowest = n

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -159,6 +160,27 @@ func TestHanded(t *testing.T) {
 	if time.Duration(chosen.Timeout) != 7*time.Second || time.Duration(chosen.ReadTimeout) != time.Minute ||
 		time.Duration(chosen.KeepAlive) != 3*time.Second || chosen.LimitBody != 1<<20 {
 		t.Errorf("a worker ends up with %+v", chosen)
+	}
+}
+
+// A setting that is handed over has the name under which a worker knows it, and a
+// worker knows none that nobody can write.
+func TestHandedNames(t *testing.T) {
+	known := map[string]bool{}
+	for f := range reflect.TypeFor[handoff.Settings]().Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		known[name] = true
+	}
+	for _, s := range Settings {
+		if s.Inside && !known[s.Name] {
+			t.Errorf("no worker knows %s", s.Name)
+		}
+		if s.Inside {
+			delete(known, s.Name)
+		}
+	}
+	for name := range known {
+		t.Errorf("nobody can write %s", name)
 	}
 }
 
