@@ -288,3 +288,32 @@ func TestSignalOfAStranger(t *testing.T) {
 	}
 	b.end(t)
 }
+
+// Before a dump on the way to a kill, and before a fast stop, the hooks hear of it.
+func TestHooksOfAViolentEnd(t *testing.T) {
+	told := make(chan string, 4)
+	s := &Server{Handler: http.NotFoundHandler(), Hooks: Hooks{
+		WorkerAbort: func(w Worker) { told <- "abort " + w.Name },
+		WorkerInt:   func(w Worker) { told <- "int " + w.Name },
+		WorkerExit:  func(_ Worker, reason string) { told <- "exit " + reason },
+	}}
+	b := employ(t, s, "{}")
+	b.expect(t, handoff.Ready)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	b.Send(handoff.Message{Kind: handoff.Dump, Reason: "timed out"}, int(w.Fd()))
+	w.Close()
+	if dump, err := io.ReadAll(r); err != nil || len(dump) == 0 {
+		t.Errorf("dump of %d bytes, %v", len(dump), err)
+	}
+	b.Send(handoff.Message{Kind: handoff.Stop, Reason: "stopped"})
+	b.end(t)
+	for _, want := range []string{"abort test", "int test", "exit stopped"} {
+		if got := <-told; got != want {
+			t.Errorf("hook %q, want %q", got, want)
+		}
+	}
+}

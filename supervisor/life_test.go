@@ -156,6 +156,22 @@ func TestHooksThatMayRefuse(t *testing.T) {
 	}
 }
 
+// A pre_exec hook that fails keeps this supervisor, which goes on as if nothing had been
+// asked.
+func TestAHookRefusesAnUpgrade(t *testing.T) {
+	w := &fakeWorld{}
+	inWorld(t, Config{Workers: 1, Hooks: []Hook{{PreExec, []string{"x"}}}}, w, func() {
+		w.after(time.Second)
+		if err := w.s.Upgrade(context.Background()); err == nil || !strings.Contains(err.Error(), "hook says no") {
+			t.Errorf("Upgrade() = %v", err)
+		}
+		if err := w.s.Reload(context.Background()); err != nil {
+			t.Error(err)
+		}
+		w.want("0/2 ready")
+	})
+}
+
 // Thousands of reloads and crashes in virtual time leave nothing behind: synctest
 // fails on a goroutine that stays.
 func TestManyReloadsAndCrashes(t *testing.T) {
