@@ -53,13 +53,14 @@ type Config struct {
 	CaptureOutput bool
 
 	// Dev marks development: workers may talk to browsers, a reload takes the place
-	// of one under way, old workers get one second, and Fallback serves until the
-	// application boots for the first time.
+	// of one under way, old workers get one second, and Fallback serves while the
+	// application does not run.
 	Dev bool
 
 	// Fallback is the command of a KindGo worker that stands in while Dev is set and
-	// the application has never booted; it gets the failure in APPD_FAILURE. nil: such
-	// a failure ends Run.
+	// the application has never booted, or has crashed within a minute of its start,
+	// until a reload succeeds; it gets the failure in APPD_FAILURE. nil: such a first
+	// start ends Run, and whoever crashed is started again.
 	Fallback []string
 
 	// AccessLine makes the access log's line, with its newline, of a request that

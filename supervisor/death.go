@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -121,8 +120,13 @@ func (d *Death) describe() string {
 // error with everything for who did not.
 func (s *Supervisor) logDeath(w *worker, d *Death) {
 	keys := append(w.keys(), "reason", string(d.Reason), "status", d.describe(), "requests", d.Requests)
-	if !d.unasked() && len(d.InFlight) == 0 {
+	switch {
+	case d.unasked():
+	case len(d.InFlight) == 0:
 		s.log.Info("worker left", keys...)
+		return
+	case w.gen.cfg.Dev && d.Reason == Reloaded:
+		s.log.Info("old code left after its second, requests were cut off", append(w.keys(), "lost", text(d.lost()))...)
 		return
 	}
 	if d.By != "" {
@@ -134,17 +138,21 @@ func (s *Supervisor) logDeath(w *worker, d *Death) {
 	if d.Why != "" {
 		keys = append(keys, "error", d.Why)
 	}
-	var lost strings.Builder
-	for _, q := range d.InFlight {
-		fmt.Fprintf(&lost, "%s %s for %v %s\n", q.Method, q.Path, q.Age.Round(time.Millisecond), q.ID)
+	if lost := d.lost(); len(lost) > 0 {
+		keys = append(keys, "lost", text(lost))
 	}
-	if lost.Len() > 0 {
-		keys = append(keys, "lost", lost.String())
-	}
-	if len(d.Output) > 0 {
-		keys = append(keys, "output", strings.Join(d.telling(), "\n")+"\n")
+	if len(d.Output) > 0 && !w.gen.cfg.Dev { // in a terminal it stands a line above
+		keys = append(keys, "output", text(d.telling()))
 	}
 	s.log.Error("worker died", keys...)
+}
+
+// lost describes the requests that got no answer, one a line.
+func (d *Death) lost() (list []string) {
+	for _, q := range d.InFlight {
+		list = append(list, fmt.Sprintf("%s %s for %v %s", q.Method, q.Path, q.Age.Round(time.Millisecond), q.ID))
+	}
+	return list
 }
 
 // telling is the part of the output that a log entry shows: the beginning of a crash,

@@ -29,8 +29,9 @@ func ExitStatus(err error) int {
 // BootError says that new code did not become ready: at the first start it ends
 // Run, in a reload it is the refusal.
 type BootError struct {
-	Reason string   // one line: exit status 1 after 0.2s; not ready after 1m0s
-	Output []string // the application's or the compiler's last lines
+	Reason  string   // one line: exit status 1 after 0.2s; not ready after 1m0s
+	Output  []string // the application's or the compiler's last lines
+	Printed bool     // Output is what the application printed: the log shows it already
 }
 
 // Error implements error with the reason only; print Output below it.
@@ -67,9 +68,11 @@ func (e *InUseError) Error() string {
 
 // ReloadError says why a reload was refused; the old generation goes on.
 type ReloadError struct {
-	Reason string
-	Output []string // the new code's own last lines
-	Err    error    // what Load or Prepare returned; may be nil
+	Reason  string
+	Output  []string // the new code's own last lines
+	Printed bool     // the log shows Output already
+	StandIn bool     // what goes on is the fallback, which shows Reason and Output
+	Err     error    // what Load or Prepare returned; may be nil
 }
 
 // Error implements error.

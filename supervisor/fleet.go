@@ -114,21 +114,21 @@ func (s *Supervisor) lost(w *worker, e exit) {
 
 // bootError says why a worker did not become ready.
 func (w *worker) bootError() *BootError {
-	e := &BootError{Reason: w.death.describe(), Output: w.death.Output}
+	e := &BootError{Reason: w.death.describe(), Output: w.death.Output, Printed: true}
 	if w.why != "" {
 		lines := lines(w.why)
 		e.Reason = lines[len(lines)-1]
 		if len(lines) > 1 {
-			e.Output = lines
+			e.Output, e.Printed = lines, false
 		}
 	}
 	return e
 }
 
 // balance gives each slot a worker and sends those away that have none. A reload
-// does this by itself.
+// does this by itself, and of a stand-in there is one.
 func (s *Supervisor) balance() {
-	if !s.alive() || s.reloading != nil {
+	if !s.alive() || s.reloading != nil || s.standIn != nil {
 		return
 	}
 	taken := make([]bool, s.wanted)

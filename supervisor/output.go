@@ -272,6 +272,9 @@ func takeString(fields map[string]any, names ...string) (string, bool) {
 	return "", false
 }
 
+// text is lines as the log shows them below its own.
+func text(lines []string) string { return strings.Join(lines, "\n") + "\n" }
+
 // lines cuts a text into its lines.
 func lines(text string) []string {
 	return strings.Split(strings.TrimRight(text, "\n"), "\n")

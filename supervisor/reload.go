@@ -182,6 +182,7 @@ func (s *Supervisor) refuse(err error) {
 		s.setWanted(r.before)
 	}
 	refusal := refusalOf(err)
+	refusal.StandIn = s.standIn != nil
 	s.closeListeners(r.bound)
 	s.reloaded(r, &ReloadResult{Generation: s.gen.number, Reason: refusal.Reason, Output: refusal.Output}, refusal)
 	s.log.Error("reload refused, the old generation goes on", "gen", s.gen.number, "reason", refusal.Reason)
@@ -196,7 +197,7 @@ func (s *Supervisor) refuse(err error) {
 func refusalOf(err error) *ReloadError {
 	refusal := &ReloadError{Reason: err.Error(), Err: err}
 	if boot, ok := errors.AsType[*BootError](err); ok {
-		refusal.Reason, refusal.Output = boot.Reason, boot.Output
+		refusal.Reason, refusal.Output, refusal.Printed = boot.Reason, boot.Output, boot.Printed
 	} else if prep, ok := errors.AsType[*PrepareError](err); ok {
 		refusal.Reason, refusal.Output = prep.Reason, prep.Output
 	}

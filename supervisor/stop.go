@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 )
 
@@ -61,7 +60,7 @@ func (s *Supervisor) firstPrepared(gen *generation, err error) {
 	case s.stopping == leaving:
 	case err != nil:
 		refusal := refusalOf(err)
-		s.cannotBoot(&BootError{Reason: refusal.Reason, Output: refusal.Output})
+		s.cannotBoot(&BootError{Reason: refusal.Reason, Output: refusal.Output, Printed: refusal.Printed})
 	default:
 		for slot := range s.wanted {
 			s.spawn(slot, gen, None)
@@ -93,47 +92,6 @@ func (s *Supervisor) open() {
 		s.cfg.OnReady()
 	}
 }
-
-// cannotBoot ends a start that never succeeded. In development a stand-in shows the
-// failure until a reload succeeds.
-func (s *Supervisor) cannotBoot(err *BootError) {
-	if s.failure != nil || s.standIn != nil {
-		return
-	}
-	if !s.cfg.Dev || len(s.cfg.Fallback) == 0 {
-		s.log.Error("the application cannot boot", "reason", err.Reason)
-		s.fail(err)
-		return
-	}
-	keys := []any{"reason", err.Reason}
-	if len(err.Output) > 0 {
-		keys = append(keys, "output", strings.Join(err.Output, "\n")+"\n")
-	}
-	s.log.Error("the application cannot boot, a page says so until it does", keys...)
-	s.sendAll(evKill, Stopped)
-	s.show(err.Reason, err.Output)
-}
-
-// show has the fallback serve, in the place of an earlier one.
-func (s *Supervisor) show(reason string, output []string) {
-	cfg := s.cfg
-	cfg.App.Kind, cfg.App.Python, cfg.App.Preload = KindGo, nil, false
-	text := strings.ReplaceAll(reason+"\n"+strings.Join(output, "\n"), "\x00", "") // which no environment can hold
-	g := s.newGeneration(&cfg)
-	g.listeners = s.gen.listeners
-	var err error
-	if g.logs, err = openLogs(&cfg); err != nil {
-		s.log.Error("log cannot be opened", "error", err)
-	}
-	g.program = Program{Command: cfg.Fallback, Env: []string{"APPD_FAILURE=" + text[:min(len(text), maxFailure)]}}
-	if err := g.resolve(); err != nil {
-		g.dir = s.startDir
-	}
-	s.gen, s.standIn = g, g
-	s.spawn(0, g, Reloaded)
-}
-
-const maxFailure = 60 << 10 // bytes of APPD_FAILURE
 
 // fail ends everything because of err; the first one is what Run returns.
 func (s *Supervisor) fail(err error) {

@@ -135,8 +135,11 @@ func jitter(n int64) int64 {
 // backOff waits before the next start.
 func (w *worker) backOff(m message) {
 	w.s.died(w, m.exit)
-	delay := w.pause()
 	w.proc = nil
+	if w.s.showCrash(w) {
+		return
+	}
+	delay := w.pause()
 	w.s.log.Warn("worker starts again", append(w.keys(), "after", delay, "reason", string(w.reason))...)
 	w.arm(delay)
 }

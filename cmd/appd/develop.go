@@ -146,15 +146,17 @@ func (d *developer) report(o outcome) {
 		d.broken = true
 		title, text := failure(refusal)
 		meanwhile := ", the last good version goes on serving"
-		if !d.serves.Load() {
+		if refusal.StandIn {
 			meanwhile = ", a page says so until the application starts"
 		}
 		var output []any
-		if text != "" {
+		if text != "" && !refusal.Printed {
 			output = []any{"output", strings.ReplaceAll(text, "\t", "    ")} // the log writes a tab as \t
 		}
 		d.s.log.Error(d.subject(o.paths)+" -> "+title+meanwhile, output...)
-		d.tell(dev.Event{Name: "failure", Title: title, Text: text})
+		if !refusal.StandIn { // which is a page about it
+			d.tell(dev.Event{Name: "failure", Title: title, Text: text})
+		}
 	default:
 		d.s.log.Error(d.subject(o.paths)+" -> not reloaded", "error", o.err)
 	}

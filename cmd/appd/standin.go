@@ -1,5 +1,5 @@
-// The stand-in: what answers in development as long as the application has never
-// booted. appd starts its own binary as the worker.
+// The stand-in: what answers in development when the application does not run. appd
+// starts its own binary as the worker.
 
 package main
 
@@ -53,7 +53,7 @@ p { color: #9aa1b2; }
 <body>
 <h1>%[1]s</h1>
 <pre>%[2]s</pre>
-<p>The application has not started yet. This page loads anew by itself when it does.</p>
+<p>The application does not run. This page loads anew by itself when it does.</p>
 </body>
 </html>
 `, html.EscapeString(title), html.EscapeString(text))
