@@ -6,5 +6,5 @@
 //	   client asks every 5 ms: an error in between is counted
 //
 // Each tool runs the same tree in turn. Tools that are not installed are left out
-// and named. Everything stays on the loopback; no goroutine outlives its round.
+// and named. Everything stays on the loopback; no process of a tool outlives its round.
 package main

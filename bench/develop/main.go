@@ -1,5 +1,7 @@
 // The measurement: tools, saves, the table.
 
+//go:build linux
+
 package main
 
 import (
@@ -12,9 +14,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 var (
@@ -34,6 +39,9 @@ type tool struct {
 
 func main() {
 	flag.Parse()
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		fail(err)
+	}
 	bin, err := filepath.Abs(*appd)
 	if err != nil {
 		fail(err)
@@ -101,15 +109,40 @@ func measure(t tool) (r result, err error) {
 	if err := cmd.Start(); err != nil {
 		return r, err
 	}
-	defer func() {
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		cmd.Wait()
-	}()
+	defer end(cmd)
 	if _, err := await(&result{}, addr, "version 0"); err != nil {
 		log, _ := os.ReadFile(out.Name())
 		return r, fmt.Errorf("%w: %.300s", err, log)
 	}
 	return r, save(t, dir, addr, &r)
+}
+
+// end ends a tool and all that it has started. air gives its program a process group
+// of its own; without air it is our child.
+func end(cmd *exec.Cmd) {
+	syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	cmd.Wait()
+	for {
+		for _, pid := range children() {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+		if _, err := syscall.Wait4(-1, nil, 0, nil); err == syscall.ECHILD {
+			return
+		}
+	}
+}
+
+// children are our child processes.
+func children() (pids []int) {
+	lists, _ := filepath.Glob("/proc/self/task/*/children")
+	for _, list := range lists {
+		text, _ := os.ReadFile(list)
+		for pid := range strings.FieldsSeq(string(text)) {
+			n, _ := strconv.Atoi(pid)
+			pids = append(pids, n)
+		}
+	}
+	return pids
 }
 
 // save saves new versions one after the other.

@@ -1,5 +1,7 @@
 // The trees that are developed: a Go module and a Flask application.
 
+//go:build linux
+
 package main
 
 import (
