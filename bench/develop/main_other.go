@@ -1,0 +1,7 @@
+//go:build !linux
+
+package main
+
+import "log"
+
+func main() { log.Fatal("develop: needs Linux") }
