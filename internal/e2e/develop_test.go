@@ -62,6 +62,10 @@ import (
 )
 
 func main() {
+	http.HandleFunc("/crash", func(http.ResponseWriter, *http.Request) {
+		go panic("nobody catches this")
+		select {}
+	})
 	http.HandleFunc("/style.css", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "style.css") })
 	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -131,6 +135,14 @@ run_dir = %q
 	p.page("three")
 	all("a mended error", "document.title", "three")
 	all("no overlay", `document.getElementById("appd-overlay")`, "null")
+
+	request(addr, "GET", "/crash", nil) // the browser never meets the code that crashes
+	all("the report of a crash", `document.body.innerText.includes("GET /crash for") && document.body.innerText.includes("panic: nobody catches this")`, "true")
+	if n := strings.Count(server.text(), "panic: nobody catches this"); n != 1 {
+		t.Errorf("the terminal shows the panic %d times", n)
+	}
+	p.page("four")
+	all("the application is back", "document.title", "four")
 }
 
 // develop starts `appd dev` on a project whose appd.hcl starts with app, and waits
