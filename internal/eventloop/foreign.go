@@ -30,13 +30,11 @@ const listenerPad = -1
 //
 // A front connects first and writes then, so a new connection is often empty at
 // first sight. While [Loop.Unsettled] is not 0 the caller harvests without waiting,
-// and calls Turn without events when there are none: what arrived meanwhile is
-// read, and only a connection that is empty still costs a registration in epoll.
+// and calls Turn without events when there are none: the next turn reads what arrived
+// meanwhile, and only a connection that is empty still costs a registration in epoll.
 func (l *Loop) Turn(events []syscall.EpollEvent) *Exchange {
 	l.rouseOne()
-	if len(events) == 0 {
-		l.fresh.settle()
-	}
+	l.fresh.settle()
 	for i := range events {
 		ev := unix.EpollEvent(events[i])
 		if ev.Pad != listenerPad {
@@ -88,6 +86,9 @@ func (f *newcomers) take() *conn {
 
 // settle reads what arrived meanwhile, and registers what is empty still.
 func (f *newcomers) settle() {
+	if f.n.Load() == 0 {
+		return
+	}
 	for c := f.take(); c != nil; c = f.take() {
 		c.mu.Lock()
 		if !c.registered && !c.closed {
