@@ -120,7 +120,7 @@ func (a *app) ready() error {
 	for _, line := range a.lines {
 		line.SetReceiveDeadline(time.Now().Add(20 * time.Second))
 		if m, _, err := line.Receive(); err != nil || m.Kind != handoff.Ready {
-			return fmt.Errorf("a worker is not ready: %v %s", err, m.Text)
+			return fmt.Errorf("a worker is not ready: %w %s", err, m.Text)
 		}
 	}
 	return nil

@@ -37,7 +37,7 @@ func Find(program string) (string, error) {
 		path, err = exec.LookPath(filepath.Join(dir, program))
 	}
 	if err != nil {
-		return "", fmt.Errorf("%w (%v)", ErrNotFound, err)
+		return "", fmt.Errorf("%w (%w)", ErrNotFound, err)
 	}
 	return path, nil
 }

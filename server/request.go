@@ -87,8 +87,7 @@ func (n *instance) panicked(t *task, r *http.Request, v any) {
 // refuse answers a request that no handler can be shown.
 func (n *instance) refuse(t *task, err error) {
 	status := http.StatusBadRequest
-	var e *cgi.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*cgi.Error](err); ok {
 		n.log.Printf("%v", e)
 		if e.Status != 0 {
 			status = e.Status

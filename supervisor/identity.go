@@ -4,10 +4,13 @@ package supervisor
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/user"
 	"strconv"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Credential is the identity of the workers, and of what is run to make their program;
@@ -44,6 +47,28 @@ func (app *App) Credential() (*syscall.Credential, error) {
 		return nil, errors.New("only root can run workers as another user or group")
 	}
 	return c, nil
+}
+
+// Denied says what keeps the user c from running program in folder: the kernel says
+// only that something did. nil if nothing does, or c is nil.
+func Denied(c *syscall.Credential, folder, program string) error {
+	if c == nil {
+		return nil
+	}
+	groups := []string{strconv.Itoa(int(c.Gid))}
+	for _, g := range c.Groups {
+		groups = append(groups, strconv.Itoa(int(g)))
+	}
+	for _, path := range []string{folder, program} {
+		if err := denied(path, unix.X_OK, int(c.Uid), groups); err != nil {
+			name := strconv.Itoa(int(c.Uid))
+			if u, err := user.LookupId(name); err == nil {
+				name = u.Username
+			}
+			return fmt.Errorf("user %s cannot run %s in %s: %w", name, program, folder, err)
+		}
+	}
+	return nil
 }
 
 // lookupUser finds a user by name or number.

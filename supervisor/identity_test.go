@@ -47,6 +47,7 @@ func TestIdentityOfWorkers(t *testing.T) {
 	if root {
 		cfg.App.User, cfg.App.Group, cfg.App.Initgroups = "nobody", "daemon", true
 		os.Chmod(cfg.RunDir, 0o755)
+		cfg.App.Chdir = "/" // ours may be closed to nobody
 		// The test binary must be within reach of nobody.
 		program := filepath.Join(t.TempDir(), "worker")
 		b, err := os.ReadFile(os.Args[0])
@@ -87,6 +88,29 @@ func TestIdentityOfWorkers(t *testing.T) {
 	}
 	if got := procStatus(t, os.Getpid(), "NoNewPrivs"); got != before {
 		t.Errorf("our own no_new_privs is %s, was %s", got, before)
+	}
+}
+
+// A folder or a program that is closed to the workers' user is named.
+func TestWorkersMayNotEnter(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root runs workers as somebody else")
+	}
+	closed := t.TempDir()
+	os.Chmod(closed, 0o700)
+	program := filepath.Join(closed, "worker")
+	if err := os.Symlink(os.Args[0], program); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ chdir, command string }{{closed, "/bin/true"}, {"/", program}} {
+		cfg := realConfig(t, "")
+		cfg.App.User, cfg.App.Chdir, cfg.App.Command = "nobody", tt.chdir, []string{tt.command}
+		v := begin(t, cfg)
+		err := <-v.done
+		want := fmt.Sprintf("user nobody cannot run %s in %s: ", tt.command, tt.chdir)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), " is closed to it (mode drwx------)") {
+			t.Errorf("Run() = %v, want %q", err, want)
+		}
 	}
 }
 

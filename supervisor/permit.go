@@ -111,10 +111,15 @@ func (l *listener) advise(log *journal) {
 // reachable says why u may not connect to the socket at path; nil if it may.
 func reachable(path string, u *user.User) error {
 	uid, _ := strconv.Atoi(u.Uid)
+	groups, _ := u.GroupIds()
+	return denied(path, unix.W_OK, uid, groups)
+}
+
+// denied says why a user, who is in groups, lacks the right want to path; nil if it has it.
+func denied(path string, want fs.FileMode, uid int, groups []string) error {
 	if uid == 0 {
 		return nil
 	}
-	groups, _ := u.GroupIds()
 	may := func(name string, bit fs.FileMode) error {
 		st, err := os.Stat(name)
 		if err != nil {
@@ -141,7 +146,7 @@ func reachable(path string, u *user.User) error {
 			return err
 		}
 		if dir == "/" {
-			return may(path, unix.W_OK)
+			return may(path, want)
 		}
 	}
 }

@@ -88,6 +88,9 @@ func (l *launcher) exec(p *child, o order, fds *inheritance, argv, env []string)
 	}
 	pid, err := l.spawner.fork(path, argv, attr, app.Umask)
 	if err != nil {
+		if why := Denied(cred, o.gen.folder(), path); why != nil {
+			return why
+		}
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	if err := p.hold(pid, pidfd, o.keys(pid)); err != nil {

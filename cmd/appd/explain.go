@@ -25,12 +25,10 @@ func output(err error) []string {
 	if errors.As(err, &reload) && len(reload.Output) > 0 {
 		return reload.Output
 	}
-	var boot *supervisor.BootError
-	if errors.As(err, &boot) {
+	if boot, ok := errors.AsType[*supervisor.BootError](err); ok {
 		return boot.Output
 	}
-	var prepare *supervisor.PrepareError
-	if errors.As(err, &prepare) {
+	if prepare, ok := errors.AsType[*supervisor.PrepareError](err); ok {
 		return prepare.Output
 	}
 	return nil

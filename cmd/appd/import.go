@@ -73,7 +73,9 @@ func (in *invocation) write(text []byte) int {
 	path, _ := in.flags.GetString("output")
 	force, _ := in.flags.GetBool("force")
 	if path == "-" {
-		os.Stdout.Write(text)
+		if _, err := os.Stdout.Write(text); err != nil {
+			return fail(err)
+		}
 		return exitDone
 	}
 	mode := os.O_WRONLY | os.O_CREATE | os.O_EXCL

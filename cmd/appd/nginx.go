@@ -41,7 +41,9 @@ without one a site on port 80 is written.`,
 		if err != nil {
 			return usage(err)
 		}
-		os.Stdout.Write(text)
+		if _, err := os.Stdout.Write(text); err != nil {
+			return fail(err)
+		}
 		return exitDone
 	},
 }

@@ -4,9 +4,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/user"
@@ -67,7 +69,7 @@ func (p *preparer) prepare(ctx context.Context, g supervisor.Generation) (superv
 		dir = p.c.App.Chdir
 	}
 	if err := p.before(ctx, dir); err != nil {
-		return supervisor.Program{}, prepareError(err)
+		return supervisor.Program{}, p.failed(err, dir)
 	}
 	switch p.c.App.Kind {
 	case config.Go:
@@ -117,7 +119,7 @@ func (p *preparer) job(dir string, generation int) build.Job {
 func (p *preparer) goProgram(ctx context.Context, dir string, generation int) (supervisor.Program, error) {
 	path, err := p.builder.Build(ctx, p.job(dir, generation))
 	if err != nil {
-		return supervisor.Program{}, prepareError(err)
+		return supervisor.Program{}, p.failed(err, dir)
 	}
 	return supervisor.Program{Command: append([]string{path}, p.c.App.Args...), Retire: func() { p.builder.Retire(path) }}, nil
 }
@@ -137,17 +139,25 @@ func (p *preparer) find(command []string, dir string) (supervisor.Program, error
 }
 
 func notFound(err error) error {
-	var e *exec.Error
-	if errors.As(err, &e) {
-		return fmt.Errorf("%s: %v", e.Name, e.Err)
+	if e, ok := errors.AsType[*exec.Error](err); ok {
+		return fmt.Errorf("%s: %w", e.Name, e.Err)
 	}
 	return err
 }
 
+// failed is the supervisor's form of a command that failed in folder dir.
+func (p *preparer) failed(err error, dir string) error {
+	if b, ok := errors.AsType[*build.Error](err); ok && errors.Is(b.Err, fs.ErrPermission) {
+		if program, err := exec.LookPath(b.Command[0]); err == nil {
+			b.Err = cmp.Or(supervisor.Denied(p.user, dir, program), b.Err)
+		}
+	}
+	return prepareError(err)
+}
+
 // prepareError is the supervisor's form of what went wrong, with the output.
 func prepareError(err error) error {
-	var b *build.Error
-	if errors.As(err, &b) {
+	if b, ok := errors.AsType[*build.Error](err); ok {
 		return &supervisor.PrepareError{Reason: fmt.Sprintf("%s failed: %v", short(b.Command), b.Err), Output: b.Output}
 	}
 	return &supervisor.PrepareError{Reason: err.Error()}

@@ -86,4 +86,13 @@ func TestPrepareAsAnotherUser(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v %s", err, strings.TrimSpace(string(out)))
 	}
+
+	// A folder that is closed to that user is named, not only what cannot be run there.
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, err = app.Prepare(context.Background(), supervisor.Generation{Number: 2, Dir: source})
+	if err == nil || !strings.Contains(err.Error(), " in "+source+": "+dir+" is closed to it (mode drwx------)") {
+		t.Errorf("Prepare() = %v", err)
+	}
 }

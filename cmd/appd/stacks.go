@@ -18,7 +18,9 @@ var stacksVerb = verb{
 			return usage(err)
 		}
 		a, status := in.ask(control.Request{Verb: "stacks", Slot: slot})
-		os.Stdout.Write(a.Bytes)
+		if _, err := os.Stdout.Write(a.Bytes); err != nil {
+			return fail(err)
+		}
 		return status
 	},
 }

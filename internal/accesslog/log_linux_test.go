@@ -11,8 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/appd-server/appd/protocols/cgi"
 	"golang.org/x/sys/unix"
+
+	"github.com/appd-server/appd/protocols/cgi"
 )
 
 // open returns a descriptor of path as the supervisor opens logs.
@@ -140,7 +141,7 @@ func TestAFullDiskIsCounted(t *testing.T) {
 }
 
 func TestNoLog(t *testing.T) {
-	var l *Log = New(0, nil, Worker{}, 0)
+	l := New(0, nil, Worker{}, 0)
 	if l.Enabled() {
 		t.Error("a log without a descriptor is enabled")
 	}

@@ -154,7 +154,7 @@ func TestResolveFlag(t *testing.T) {
 func TestNearest(t *testing.T) {
 	all := names(Top)
 	for in, want := range map[string]string{
-		"wokers": "workers", "worker": "workers", "timout": "timeout", "gracefull_timeout": "graceful_timeout", "umaks": "umask", "zzz": "", "x": "",
+		"wokers": "workers", "worker": "workers", "timout": "timeout", "grateful_timeout": "graceful_timeout", "umaks": "umask", "zzz": "", "x": "",
 	} {
 		if got := Nearest(in, all); got != want {
 			t.Errorf("Nearest(%q) = %q, want %q", in, got, want)

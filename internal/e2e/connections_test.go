@@ -94,7 +94,7 @@ func TestMultiplexed(t *testing.T) {
 				}
 				a, err := request(f.addr, "GET", target, nil)
 				if err == nil && (a.status != 200 || a.cut != nil) {
-					err = fmt.Errorf("%s: %s, cut %v", target, a.reason, a.cut)
+					err = fmt.Errorf("%s: %s, cut %w", target, a.reason, a.cut)
 				}
 				done <- err
 			}()

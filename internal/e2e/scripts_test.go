@@ -4,6 +4,7 @@
 package e2e
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -86,9 +87,7 @@ func stranger(t *testing.T, instead map[string]string) []string {
 	t.Helper()
 	dir := folder(t, t.Name()+"-programs")
 	programs := map[string]string{"id": "echo 1000", "sudo": "exit 1", "apt-get": "echo nothing may be installed; exit 100"}
-	for name, text := range instead {
-		programs[name] = text
-	}
+	maps.Copy(programs, instead)
 	for name, text := range programs {
 		write(t, filepath.Join(dir, name), "#!/bin/sh\n"+text+"\n")
 		if err := os.Chmod(filepath.Join(dir, name), 0o755); err != nil {

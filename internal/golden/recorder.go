@@ -102,9 +102,20 @@ func quote(s string) string {
 // Discard is a cgi.Sink that does nothing.
 type Discard struct{}
 
-func (Discard) Head(uint16, *cgi.Head)      {}
+// Head implements cgi.Sink.
+func (Discard) Head(uint16, *cgi.Head) {}
+
+// Body implements cgi.Sink.
 func (Discard) Body(_ uint16, p []byte) int { return len(p) }
-func (Discard) End(uint16)                  {}
-func (Discard) Abort(uint16, error)         {}
-func (Discard) Reply([]byte)                {}
-func (Discard) Note(string)                 {}
+
+// End implements cgi.Sink.
+func (Discard) End(uint16) {}
+
+// Abort implements cgi.Sink.
+func (Discard) Abort(uint16, error) {}
+
+// Reply implements cgi.Sink.
+func (Discard) Reply([]byte) {}
+
+// Note implements cgi.Sink.
+func (Discard) Note(string) {}

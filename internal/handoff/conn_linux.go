@@ -90,7 +90,7 @@ const (
 func (c *Conn) Send(m Message, fds ...int) error {
 	p, err := json.Marshal(m)
 	if err != nil {
-		return fmt.Errorf("%w: %v", ErrPacket, err)
+		return fmt.Errorf("%w: %w", ErrPacket, err)
 	}
 	if len(p) > MaxPacket || len(fds) > MaxFDs {
 		return fmt.Errorf("%w: %s of %d bytes and %d descriptors is over the limit", ErrPacket, m.Kind, len(p), len(fds))
@@ -225,7 +225,7 @@ func rights(oob []byte) (fds []int) {
 func decode(p []byte) (Message, error) {
 	var m Message
 	if err := json.Unmarshal(p, &m); err != nil {
-		return Message{}, fmt.Errorf("%w: %v", ErrPacket, err)
+		return Message{}, fmt.Errorf("%w: %w", ErrPacket, err)
 	}
 	if m.Kind == "" {
 		return Message{}, fmt.Errorf("%w: no kind", ErrPacket)

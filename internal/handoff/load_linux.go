@@ -44,14 +44,14 @@ func Parse(text string) (*Handoff, error) {
 		Version int `json:"version"`
 	}
 	if err := json.Unmarshal([]byte(text), &v); err != nil {
-		return nil, fmt.Errorf("handoff: %s: %v", Env, err)
+		return nil, fmt.Errorf("handoff: %s: %w", Env, err)
 	}
 	if err := Compatible(v.Version, Version); err != nil {
 		return nil, err
 	}
 	h := new(Handoff)
 	if err := json.Unmarshal([]byte(text), h); err != nil {
-		return nil, fmt.Errorf("handoff: %s: %v", Env, err)
+		return nil, fmt.Errorf("handoff: %s: %w", Env, err)
 	}
 	for _, fd := range h.FDs() {
 		if fd < 0 {

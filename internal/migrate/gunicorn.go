@@ -33,8 +33,7 @@ func Gunicorn(ctx context.Context, path, interpreter, app string) (*Draft, error
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
+		if _, ok := errors.AsType[*exec.ExitError](err); ok {
 			return nil, fmt.Errorf("%s cannot be run by %s:\n%s", path, interpreter, strings.TrimSpace(errs.String()))
 		}
 		return nil, err

@@ -182,8 +182,8 @@ func magic(value, path string) string {
 	if err != nil {
 		full = path
 	}
-	base, host := filepath.Base(full), ""
-	host, _ = os.Hostname()
+	base := filepath.Base(full)
+	host, _ := os.Hostname()
 	who, _ := user.Current()
 	if who == nil {
 		who = new(user.User)

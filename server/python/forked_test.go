@@ -89,7 +89,7 @@ def application(environ, start_response):
 			for what, want := range map[string]string{
 				"terminated": "-15", "exits": "4", "fails": "1", "raises": "1", "returns": "1", "reads": "1", "writes": "1", "generator": "first 1",
 			} {
-				answer := ""
+				var answer string
 				if what == "reads" {
 					_, answer, _ = post(w, "/reads", strings.NewReader("body"), 4)
 				} else {

@@ -47,7 +47,7 @@ var appd = sync.OnceValues(func() (string, error) {
 func build(path string, arguments ...string) error {
 	out, err := exec.Command("go", append([]string{"build", "-o", path}, arguments...)...).CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("go build %v: %v\n%s", arguments, err, out)
+		return fmt.Errorf("go build %v: %w\n%s", arguments, err, out)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"log"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/appd-server/appd/internal/golden"
@@ -88,7 +89,7 @@ func record(conn net.Conn) (wire []byte, text string, err error) {
 		sent = len(r.Replies)
 		if n := complete(r); n > answered && (n <= *warm || n >= answered+*hold) {
 			for _, q := range r.Requests[answered:] {
-				reply = codec.AppendAnswer(reply[:len(reply):len(reply)], q.ID, answer(), []byte("recorded\n"), true)
+				reply = codec.AppendAnswer(slices.Clip(reply), q.ID, answer(), []byte("recorded\n"), true)
 				answered++
 			}
 		}

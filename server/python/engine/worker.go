@@ -67,7 +67,7 @@ func begin(text string) (*worker, error) {
 	w := &worker{handoff: h, settings: handoff.Defaults(), log: log.New(os.Stderr, "", 0)}
 	if len(h.Settings) > 0 {
 		if err := json.Unmarshal(h.Settings, &w.settings); err != nil {
-			return nil, fmt.Errorf("settings: %v", err)
+			return nil, fmt.Errorf("settings: %w", err)
 		}
 	}
 	w.whole = w.settings.BodySpool
