@@ -46,7 +46,7 @@ e2e: ## only the tests behind real fronts, one line a test
 
 soak: ## reloads, recycles, scaling and upgrades under load, the long version
 	@scripts/install test
-	APPD_SOAK=1 $(GO) test -count=1 -timeout 60m -v -run 'Load|NothingIsLeft|LeavesNothing' ./internal/e2e ./supervisor
+	APPD_SOAK=1 $(GO) test -count=1 -timeout 60m -v -run 'Load|NothingIsLeft|LeavesNothing' ./internal/e2e ./supervisor ./server/python
 
 clean: ## what the targets above made
 	rm -rf bin cover.out cover.html
