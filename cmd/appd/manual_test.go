@@ -111,7 +111,7 @@ const manualSignals = `
 
 const manualTail = `
 QUIT is graceful, as in nginx. USR2 retires the old side by itself, when the new one serves. A signal that arrives again before it was taken is one
-signal: whoever sends TTIN twice waits for the first worker, or uses ` + "`appd scale`" + `. Workers ignore HUP, USR1, USR2 and WINCH, those in Go TTOU, too.
+signal: whoever sends TTIN twice waits for the first worker, or uses ` + "`appd scale`" + `. Workers ignore HUP, USR1, USR2 and WINCH, and the TTOU of a terminal.
 
 ## The run folder
 

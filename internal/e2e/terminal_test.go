@@ -240,3 +240,34 @@ func TestTerminalCloses(t *testing.T) {
 		})
 	}
 }
+
+// A service that was started from a terminal writes its access log there. When the
+// terminal is told later to stop those who write from the background, no worker is
+// stopped, whatever its language: that would be the end of all requests.
+func TestTerminalToldLater(t *testing.T) {
+	for _, kind := range []string{"go", "python"} {
+		t.Run(kind, func(t *testing.T) {
+			a := terminalApp(t, "workers = 2\naccesslog = \"-\"\n")
+			if kind == "python" {
+				needPython(t)
+				write(t, filepath.Join(a.dir, "app.py"), "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'ok']\n")
+				conf := strings.Replace(a.config(t, nil, "workers = 2\naccesslog = \"-\"\n"), fmt.Sprintf("command = [%q]", binary(t, "app")),
+					fmt.Sprintf("wsgi = \"app:app\"\n  python = \"/usr/bin/python3\"\n  chdir = %q", a.dir), 1)
+				write(t, a.conf, conf)
+			}
+			tt := inTerminal(t, need(t, "bash"), "--norc", "--noprofile", "-i")
+			fmt.Fprintf(tt, "%s -c %s &\n", binary(t, "appd"), a.conf)
+			before := a.up(t, 2)
+			fmt.Fprint(tt, "stty tostop; echo shell is \"\"listening\n")
+			eventually(t, "the shell has read it", func() bool { return strings.Contains(tt.shown(), "shell is listening") })
+			for i := range 8 {
+				target := fmt.Sprintf("/whoami?line-%d", i)
+				ok(t, a.http(), "GET", target, nil)
+				eventually(t, "the access log in the terminal", func() bool { return strings.Contains(tt.shown(), target) })
+			}
+			a.still(t, before)
+			a.verb(t, "stop")
+			fmt.Fprint(tt, "exit\n")
+		})
+	}
+}

@@ -58,3 +58,4 @@ def prepare(info):
     sys.argv = ["appd", python["app"]]
     faulthandler.enable()
     forked.ignore_stray()
+    forked.keep_writing()

@@ -23,6 +23,17 @@ def ignore_stray():
         handle(name, lambda: None)
 
 
+def keep_writing():
+    """Has a terminal not stop us for the lines that we write there. It can be told to
+    do so at any time (stty tostop), and asks for nothing less than being ignored; what
+    the application starts belongs to the same process group and would be stopped, too."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+
+
 def watch(engine):
     """Prepares every child that will be forked: Process.terminate() and a terminal's
     Ctrl-C work there. Signals wait meanwhile, because Python forgets those that
