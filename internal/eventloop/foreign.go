@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/appd-server/appd/internal/handoff"
+	"github.com/appd-server/appd/protocols/cgi"
 )
 
 // EpollFD is the descriptor that foreign threads wait on. They may add descriptors
@@ -106,9 +107,11 @@ func (f *newcomers) register() {
 	}
 }
 
-// wait registers a connection, unless it is being served by a thread at once.
+// wait registers a connection, unless it is being served by a thread at once and the
+// others need not look at it meanwhile: where a FastCGI connection is kept the next
+// request may come beside the one at hand.
 func (c *conn) wait() {
-	if !c.closed && (c.active == 0 || !c.first.handed) {
+	if !c.closed && (c.active == 0 || !c.first.handed || c.proto == cgi.FastCGI && c.first.Head.KeepAlive && c.loop.config.Settings.Threads > 1) {
 		c.register()
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -202,6 +203,37 @@ func TestKeepAliveSparesWhatHasCome(t *testing.T) {
 		wholeEcho(x)
 		if res, err := http.ReadResponse(answers, nil); err != nil || res.StatusCode != 200 {
 			t.Fatalf("the answer: %v, %v", res, err)
+		}
+	}
+}
+
+// A front that was told not to multiplex puts a request beside one that it has
+// forgotten, because its client has left. Both are answered, whether another thread is
+// free for the second or only the mover sees it come.
+func TestForeignRequestBeside(t *testing.T) {
+	for n := range 2 {
+		r := start(t, cgi.FastCGI, func(c *Config) {
+			c.WholeBody, c.Multiplex, c.Settings.Threads = true, false, n+1
+		}, nil)
+		events := make([]syscall.EpollEvent, 1)
+		next := func() (x *Exchange) {
+			until(t, "a request", func() bool { x = harvest(r, events, 20); return x != nil })
+			return x
+		}
+		f := newFront(r.dial(t))
+		f.Write(slices.Concat(begin(1, "/forgotten", 9), body(1, "forgotten")))
+		forgotten := next()
+		f.Write(slices.Concat(begin(3, "/", 4), body(3, "next")))
+		if n == 0 {
+			until(t, "the mover has seen it", func() bool { r.Move(20); return r.Queued() == 1 })
+		}
+		wholeEcho(next())
+		if out := f.until(t, 3); !strings.HasSuffix(out, "next") {
+			t.Errorf("request 3: %q", out)
+		}
+		wholeEcho(forgotten)
+		if out := f.until(t, 1); !strings.HasSuffix(out, "forgotten") {
+			t.Errorf("request 1: %q", out)
 		}
 	}
 }

@@ -89,7 +89,7 @@ type Sink interface {
 // a negative one of the three for HTTP means no limit but 1 MiB for a whole head.
 type Limits struct {
 	Params    int // bytes of params or vars of one request, default 1 MiB (a uwsgi packet never reaches it)
-	Streams   int // requests at a time on one FastCGI connection, default 100; 1 turns multiplexing off
+	Streams   int // requests at a time on one FastCGI connection that a front is told, default 100; 1 turns multiplexing off
 	Conns     int // connections told to a FastCGI front that asks, default 1000
 	Line      int // bytes of an HTTP request line, default 4094
 	Fields    int // HTTP header fields, default 100

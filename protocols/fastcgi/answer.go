@@ -12,6 +12,12 @@ import (
 // record only when it has all of it, so the largest possible would delay a stream.
 const maxPiece = 32 << 10
 
+// maxFirst is the content of the record that the head is in. HAProxy takes a record
+// that fits into its buffer of 16 KiB as a whole and any other piece by piece; with
+// half a head before it, before version 2.6.14 it stood still with all that shares
+// the connection, or crashed.
+const maxFirst = 16000
+
 // AppendAnswer implements [cgi.Codec]. The head and the first bytes of the body
 // share a record; the last bytes and END_REQUEST share the write.
 func (c *Codec) AppendAnswer(dst []byte, id uint16, h *cgi.AnswerHead, body []byte, last bool) []byte {
@@ -29,7 +35,11 @@ func (c *Codec) AppendAnswer(dst []byte, id uint16, h *cgi.AnswerHead, body []by
 	dst = appendStream(dst, typeStdout, id, body)
 	if last {
 		dst = appendHeader(dst, typeStdout, id, 0)
-		dst = appendEnd(dst, id, 0, RequestComplete)
+		status := uint8(RequestComplete)
+		if st.beside { // its answer is complete, and HAProxy takes the hint
+			status = CantMultiplex
+		}
+		dst = appendEnd(dst, id, 0, status)
 		c.free(st)
 	}
 	return dst
@@ -56,7 +66,7 @@ func appendHead(dst []byte, id uint16, h *cgi.AnswerHead, body []byte) (_ []byte
 		head := bytes.Clone(dst[start+headerLen:])
 		return appendStream(dst[:start], typeStdout, id, head), 0
 	}
-	n = min(len(body), maxPiece-size)
+	n = min(len(body), max(maxFirst-size, 0))
 	dst = append(dst, body[:n]...)
 	return finishRecord(dst, start), n
 }

@@ -28,7 +28,7 @@ func active(t testing.TB, ids ...uint16) *Codec {
 // Answers of every size, given in one part or several, come out at the client as
 // they went in, in records that are padded to 8 and not too long.
 func TestAnswerSizes(t *testing.T) {
-	for _, size := range []int{0, 1, 7, 8, 9, 4096, maxPiece - 100, maxPiece, maxPiece + 1, 65535, 65536, 200_000} {
+	for _, size := range []int{0, 1, 7, 8, 9, 4096, maxFirst - 100, maxFirst, maxPiece - 100, maxPiece, maxPiece + 1, 65535, 65536, 200_000} {
 		body := bytes.Repeat([]byte("abcdefg"), size/7+1)[:size]
 		whole := active(t, 1).AppendAnswer(nil, 1, okHead(int64(size)), body, true)
 
@@ -46,6 +46,9 @@ func TestAnswerSizes(t *testing.T) {
 		for _, wire := range [][]byte{whole, parts} {
 			if len(wire)%8 != 0 {
 				t.Errorf("an answer of %d bytes: %d bytes on the wire are not padded to 8", size, len(wire))
+			}
+			if first := parseHeader(wire); first.content+first.padding > maxFirst {
+				t.Errorf("an answer of %d bytes: the record with the head has %d", size, first.content)
 			}
 			var client Client
 			if n, err := client.Feed(wire); n != len(wire) || err != nil {

@@ -136,7 +136,7 @@ func (c *Client) end(id uint16, a *pending, content []byte) {
 		answer.Answer = *got
 	}
 	switch {
-	case answer.ProtocolStatus != RequestComplete:
+	case answer.ProtocolStatus != RequestComplete && len(a.stdout) == 0:
 		err = fmt.Errorf("fastcgi: request %d was refused with status %d", id, answer.ProtocolStatus)
 	case err != nil:
 		err = fmt.Errorf("fastcgi: request %d: %w", id, err)

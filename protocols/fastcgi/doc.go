@@ -18,9 +18,12 @@
 //     id are skipped, so an answer may be given before its request has arrived in
 //     full.
 //   - Every request that can be told from the bytes gets a complete answer with a
-//     Status; a bare END_REQUEST is sent only where the protocol names its reason
-//     (CANT_MPX_CONN, UNKNOWN_ROLE) and for a request that the front aborted.
-//     HAProxy waits for its timeout otherwise, and Apache makes it an empty 200.
+//     Status; a bare END_REQUEST is sent only to a request for another role
+//     (UNKNOWN_ROLE) and for one that the front aborted. HAProxy waits for its timeout
+//     otherwise, and Apache makes it an empty 200.
+//   - More requests are served at a time than a front is told to send, also with
+//     multiplexing off: HAProxy forgets requests whose client has left, and says so
+//     only while it is still sending them.
 //   - STDIN's end frames the body. CONTENT_LENGTH only says what to expect: bytes
 //     beyond it are dropped, a body short of it is io.ErrUnexpectedEOF.
 //   - Params are bounded per request and per connection, requests per connection.

@@ -33,7 +33,7 @@ const (
 const (
 	// RequestComplete is the normal end of a request.
 	RequestComplete = 0
-	// CantMultiplex refuses a second request on a connection.
+	// CantMultiplex says that requests should not share a connection.
 	CantMultiplex = 1
 	// Overloaded refuses a request for lack of something; we answer 503 instead.
 	Overloaded = 2

@@ -18,6 +18,7 @@ type stream struct {
 	aborted bool // ABORT_REQUEST came
 	noted   bool // excess was noted
 	counted bool // the front knows how long the answer is, and compares
+	beside  bool // it began beside another, although multiplexing is off
 
 	params   *[]byte // params that came in more than one piece
 	expected int64   // CONTENT_LENGTH or cgi.UnknownLength
@@ -84,18 +85,21 @@ func (c *Codec) begin(rec header, p []byte, sink cgi.Sink) error {
 		return fault(0, fmt.Sprintf("BEGIN_REQUEST for request %d, which is active", rec.id))
 	}
 	role := int(p[8])<<8 | int(p[9])
-	full := len(c.streams) >= c.limits.Streams
-	c.streams = append(c.streams, stream{id: rec.id, keep: p[10]&flagKeepConn != 0})
+	others := len(c.streams)
+	c.streams = append(c.streams, stream{id: rec.id, keep: p[10]&flagKeepConn != 0, beside: others > 0 && c.limits.Streams == 1})
 	switch {
 	case role != roleResponder:
 		return c.end(rec.id, UnknownRole, fmt.Sprintf("request %d asks for role %d", rec.id, role), sink)
-	case full && c.limits.Streams == 1:
-		return c.end(rec.id, CantMultiplex, fmt.Sprintf("request %d beside an active one, and multiplexing is off", rec.id), sink)
-	case full:
-		return c.refuse(rec.id, 503, false, fmt.Sprintf("request %d beside %d active ones", rec.id, c.limits.Streams), sink)
+	case others >= c.most():
+		return c.refuse(rec.id, 503, false, fmt.Sprintf("request %d beside %d active ones", rec.id, others), sink)
 	}
 	return nil
 }
+
+// most is how many requests are served at a time: more than the front is told. When
+// a client leaves that has sent its request, HAProxy forgets the request without a
+// word and puts the next one beside it, also where multiplexing is off.
+func (c *Codec) most() int { return max(4*c.limits.Streams, defaultStreams) }
 
 // params handles a PARAMS record. When all params stand in one record and their
 // end is behind it, as most fronts send them, they are parsed where they are.
