@@ -249,8 +249,8 @@ func many(n int) string {
 }
 
 // A thousand requests at a time on one connection, which no front does: four times as
-// many as it is told are
-// served, the others are refused with an answer, and none is forgotten.
+// many as it is told are served, the others are refused with an answer, and none is
+// forgotten.
 func TestThousandRequestsOnAConnection(t *testing.T) {
 	release := make(chan struct{})
 	st := serve(t, &Server{Protocol: "fastcgi"}, func(w http.ResponseWriter, r *http.Request) { <-release; utter(w, r) })

@@ -6,6 +6,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"runtime/debug"
@@ -75,7 +76,9 @@ const panicPrefix = "panic serving "
 func (n *instance) panicked(t *task, r *http.Request, v any) {
 	if err, ok := v.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
 		n.loop.Board().Add(handoff.Panicked, 1)
-		n.log.Printf(panicPrefix+"%s %q (request %s): %v\n%s", r.Method, r.URL.Path, t.w.x.RequestID(), v, debug.Stack())
+		what := fmt.Sprintf(panicPrefix+"%s %q (request %s)", r.Method, r.URL.Path, t.w.x.RequestID())
+		n.log.Printf("%s: %v\n%s", what, v, debug.Stack())
+		t.w.x.Stderr(what) // what it panicked with may be a secret
 		if !t.w.sent && !t.w.hijacked {
 			t.w.replace(http.StatusInternalServerError)
 			return

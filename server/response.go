@@ -6,6 +6,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -228,10 +229,12 @@ func (w *response) finish() {
 	if w.length > w.written && !w.noBody {
 		w.broken = true
 		_, err := w.answer(h, body, false)
-		w.x.Break()
 		if err == nil && w.x.Err() == nil { // else it was not the handler's choice
-			w.server.log.Printf("handler declared %d bytes and wrote %d, %s %q", w.length, w.written, w.req.Method, w.req.URL.Path)
+			line := fmt.Sprintf("handler declared %d bytes and wrote %d, %s %q", w.length, w.written, w.req.Method, w.req.URL.Path)
+			w.server.log.Print(line)
+			w.x.Stderr(line)
 		}
+		w.x.Break()
 	} else {
 		_, err := w.answer(h, body, true)
 		w.broken = err != nil

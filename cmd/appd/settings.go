@@ -97,6 +97,8 @@ func listener(l *config.Listen, frontUser, group string) supervisor.Listener {
 			ForwardedIPs:  l.ForwardedIPs,
 			ForwardedHops: l.Hops,
 			AllowPeers:    l.AllowPeers,
+			Stderr:        l.Stderr,
+			ChunkedInput:  l.ChunkedInput,
 		},
 		Mode:    l.Mode.FileMode(),
 		Owner:   l.Owner,

@@ -54,7 +54,8 @@ func sampleFile(s *config.Setting, value string) string {
 		kind = "exec = [\"x\"]"
 	}
 	protocol := "protocol = \"http\"\n"
-	if s.Name == "protocol" || s.Name == "fastcgi" {
+	switch s.Name {
+	case "protocol", "fastcgi", "fastcgi_stderr", "uwsgi_chunked_input":
 		protocol = ""
 	}
 	second := "listen \"unix:/run/two\" {\n" + protocol + "}\n"

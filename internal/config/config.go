@@ -125,6 +125,8 @@ type Listen struct {
 	ForwardedIPs []string
 	Hops         int
 	Proxy        bool
+	Stderr       bool
+	ChunkedInput bool
 }
 
 // Hook is what to do at one moment of the life of the supervisor or of a worker.

@@ -38,6 +38,18 @@ func (l *loader) validateListen(ln *Listen) {
 		l.warn(l.at(&ln.AllowPeers), fmt.Sprintf("allow_peers has no effect on %s programs: they accept by themselves", kind), "")
 	}
 	l.validatePeers(ln.Address, &ln.AllowPeers)
+	for _, s := range []struct {
+		name, protocol string
+		field          *bool
+	}{{"fastcgi_stderr", "fastcgi", &ln.Stderr}, {"uwsgi_chunked_input", "uwsgi", &ln.ChunkedInput}} {
+		switch {
+		case !*s.field:
+		case kind != "" && !kind.Contract():
+			l.fault(l.at(s.field), fmt.Sprintf("%s has no effect on %s programs: they answer by themselves", s.name, kind), "Remove it.")
+		case ln.Protocol != "auto" && ln.Protocol != s.protocol:
+			l.fault(l.at(s.field), fmt.Sprintf("%s is for %s; this listener speaks %s", s.name, s.protocol, ln.Protocol), "Remove one of the two.")
+		}
+	}
 	for _, ip := range ln.ForwardedIPs {
 		if ip != "*" && !isNetwork(ip) {
 			l.faultOnce(l.at(&ln.ForwardedIPs), fmt.Sprintf("forwarded_allow_ips: %q is no address, no network and not *", ip))

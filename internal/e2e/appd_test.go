@@ -40,14 +40,18 @@ func (a *appd) config(t testing.TB, env map[string]string, extra string) string 
 	fmt.Fprintf(&b, "  }\n}\n\nrun_dir = %q\n", filepath.Join(a.dir, "run"))
 	for _, protocol := range []string{"fastcgi", "uwsgi", "http", "auto"} {
 		fmt.Fprintf(&b, "listen \"unix:%s\" {\n  protocol = %q\n  mode = \"0666\"\n", a.socket(protocol), protocol)
-		if protocol == "http" {
+		switch protocol {
+		case "http":
 			fmt.Fprintf(&b, "  forwarded_hops = 1\n")
+		case "fastcgi":
+			fmt.Fprintf(&b, "  fastcgi_stderr = true\n")
 		}
 		fmt.Fprintf(&b, "}\n")
 	}
 	for _, front := range []string{"apache", "lighttpd", "haproxy", "caddy"} {
-		fmt.Fprintf(&b, "listen \"unix:%s\" {\n  mode = \"0666\"\n  front = %q\n}\n", a.socket(front), front)
+		fmt.Fprintf(&b, "listen \"unix:%s\" {\n  mode = \"0666\"\n  front = %q\n  fastcgi_stderr = true\n}\n", a.socket(front), front)
 	}
+	fmt.Fprintf(&b, "listen \"unix:%s\" {\n  mode = \"0666\"\n  front = \"apache\"\n  uwsgi_chunked_input = true\n}\n", a.socket("router"))
 	return b.String() + extra
 }
 

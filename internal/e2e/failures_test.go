@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -100,6 +102,30 @@ func TestPanic(t *testing.T) {
 		f.alive(t, before)
 		shared(t).awaitLog(t, "before the headers")
 	})
+}
+
+// A front over FastCGI is told of a panic, for its own log, and not what it was.
+func TestPanicInTheLogOfTheFront(t *testing.T) {
+	behind(t, func(t *testing.T, f *front) {
+		key := newKey()
+		if a, err := request(f.addr, "GET", "/panic", nil, header("X-Request-Id", key)); err != nil || a.status != 500 {
+			t.Errorf("answer = %+v, %v", a, err)
+		}
+		line := "(request " + key + ")"
+		text := ""
+		eventually(t, f.code+" logs the panic", func() bool {
+			text = f.server.text()
+			files, _ := filepath.Glob(filepath.Join(root, "*", "error.log"))
+			for _, file := range files {
+				more, _ := os.ReadFile(file)
+				text += string(more)
+			}
+			return strings.Contains(text, line)
+		})
+		if strings.Contains(text, "before the headers") {
+			t.Errorf("%s logs what the handler panicked with", f.code)
+		}
+	}, "NF", "NK", "NX", "HF", "HM", "AF", "LF", "LFS")
 }
 
 // A panic after the first bytes cuts the answer, visibly.

@@ -93,3 +93,21 @@ func TestRouterBodies(t *testing.T) {
 		}
 	}, "UR")
 }
+
+// Told to, it passes a chunked body on as it came; the listener is told the same.
+func TestRouterChunkedInput(t *testing.T) {
+	a := shared(t)
+	addr := freeAddr(t)
+	router := launch(t, t.Name(), nil, need(t, "uwsgi-core"), "--master", "--die-on-term", "--plugin", "http",
+		"--http", addr, "--http-to", a.socket("router"), "--http-chunked-input", "--http-buffer-size", routerBuffer)
+	router.awaitListen(t, addr)
+	const size = 3_000_000
+	sent := ok(t, addr, "POST", "/echo", bulk(size), chunked)
+	known := ok(t, addr, "POST", "/echo", bulk(size), sized(size))
+	for text, unknown := range map[*answer]bool{sent: true, known: false} {
+		var s seen
+		if err := json.Unmarshal(text.body, &s); err != nil || s.BodyLen != size || s.BodyErr != "" || (s.ContentLength < 0) != unknown || len(s.Header["Transfer-Encoding"]) > 0 {
+			t.Errorf("%d bytes arrived of %d, error %q, %v, header %v", s.BodyLen, s.ContentLength, s.BodyErr, err, s.Header)
+		}
+	}
+}

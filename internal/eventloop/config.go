@@ -96,6 +96,8 @@ type Listener struct {
 
 	ProxyProtocol bool         // an HTTP connection starts with a PROXY preamble
 	Trust         *http1.Trust // whose X-Forwarded-* is believed; nil: nobody's
+	Stderr        bool         // Exchange.Stderr reaches FastCGI fronts
+	ChunkedInput  bool         // uwsgi bodies without a length may be chunked
 
 	// AllowUIDs and AllowNets say who may connect: user ids over Unix sockets,
 	// networks over TCP. Empty: everybody.

@@ -58,7 +58,9 @@ func (c *conn) newCodec(p cgi.Protocol) cgi.Codec {
 		if k, _ := ls.codecs.uwsgi.Get().(*uwsgi.Codec); k != nil {
 			return k
 		}
-		return uwsgi.NewCodec(ls.codecs.limits)
+		k := uwsgi.NewCodec(ls.codecs.limits)
+		k.Chunked = ls.ChunkedInput
+		return k
 	}
 	return http1.NewCodec(&ls.codecs.http, c.remote, c.local)
 }

@@ -38,7 +38,10 @@ func Inherited(l *handoff.Listener) (Listener, error) {
 	if err != nil {
 		return fail(err)
 	}
-	ls := Listener{FD: l.FD, Address: l.Address, Protocol: p, Front: front, ProxyProtocol: l.ProxyProtocol, Trust: trust}
+	ls := Listener{
+		FD: l.FD, Address: l.Address, Protocol: p, Front: front, ProxyProtocol: l.ProxyProtocol, Trust: trust,
+		Stderr: l.Stderr, ChunkedInput: l.ChunkedInput,
+	}
 	for _, peer := range l.AllowPeers {
 		if err := ls.allow(peer); err != nil {
 			return fail(err)

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/appd-server/appd/protocols/cgi"
+	"github.com/appd-server/appd/protocols/fastcgi"
+	"github.com/appd-server/appd/protocols/uwsgi"
 )
 
 // Requests share a connection. One that does not read its body, of which 4 MB wait,
@@ -119,5 +121,48 @@ func TestBackPressure(t *testing.T) {
 	f.until(t, 1)
 	if err := <-sent; err != nil {
 		t.Error(err)
+	}
+}
+
+// A line for the front's log stands before the end of the answer, where the listener
+// asks for it. A long one is cut, and none ends the stream.
+func TestStderr(t *testing.T) {
+	for _, on := range []bool{false, true} {
+		r := startOn(t, Listener{Stderr: on}, nil, func(x *Exchange) {
+			x.Stderr("first")
+			x.Stderr("")
+			x.Answer(&cgi.AnswerHead{Status: 200, ContentLength: 2}, []byte("o"), false)
+			x.Stderr(strings.Repeat("x", 5000))
+			x.Answer(nil, []byte("k"), true)
+			x.Stderr("too late")
+		})
+		want := ""
+		if on {
+			want = "first" + strings.Repeat("x", 1000)
+		}
+		a, err := fastcgi.Do(r.dial(t), []cgi.Var{{Name: "REQUEST_METHOD", Value: "GET"}, {Name: "SCRIPT_NAME", Value: "/"}}, nil)
+		if err != nil || string(a.Body) != "ok" || string(a.Stderr) != want {
+			t.Errorf("asked for it %v: %+v, %v", on, a, err)
+		}
+		u, err := uwsgi.Do(r.dial(t), []cgi.Var{{Name: "REQUEST_METHOD", Value: "GET"}, {Name: "PATH_INFO", Value: "/"}}, nil)
+		if err != nil || string(u.Body) != "ok" {
+			t.Errorf("uwsgi: %+v, %v", u, err)
+		}
+	}
+}
+
+// A router passes a chunked body on as it came, where the listener says so.
+func TestChunkedInput(t *testing.T) {
+	r := startOn(t, Listener{Protocol: cgi.UWSGI, ChunkedInput: true}, nil, echo)
+	for range 2 { // the second gets the first one's codec
+		c := r.dial(t)
+		head, err := uwsgi.AppendRequest(nil, 0, []cgi.Var{{Name: "REQUEST_METHOD", Value: "POST"}, {Name: "PATH_INFO", Value: "/"}, {Name: "HTTP_TRANSFER_ENCODING", Value: "chunked"}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(c, string(head)+"5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n")
+		if out, err := io.ReadAll(c); err != nil || !strings.HasSuffix(string(out), "\r\n\r\nhello world") {
+			t.Errorf("%q, %v", out, err)
+		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/appd-server/appd/internal/handoff"
 	"github.com/appd-server/appd/protocols/cgi"
+	"github.com/appd-server/appd/protocols/fastcgi"
 )
 
 const (
@@ -238,6 +239,20 @@ func (x *Exchange) WaitOut(limit int) error {
 				c.flush()
 			}
 		}
+	}
+}
+
+// Stderr tells the front a line about this request, for its log, where the listener
+// says so and the protocol can: that is FastCGI, before the end of the answer.
+func (x *Exchange) Stderr(line string) {
+	c := x.conn
+	if !c.lis.Stderr {
+		return
+	}
+	c.mu.Lock()
+	defer c.unlock()
+	if k, ok := c.codec.(*fastcgi.Codec); ok && !x.released && !x.ended && c.pending() < maxReplies {
+		c.write(k.AppendStderr(nil, x.id, line))
 	}
 }
 

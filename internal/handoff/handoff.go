@@ -59,7 +59,9 @@ type Listener struct {
 	ProxyProtocol bool     `json:"proxy_protocol,omitempty"`
 	ForwardedIPs  []string `json:"forwarded_allow_ips,omitempty"`
 	ForwardedHops int      `json:"forwarded_hops,omitempty"`
-	AllowPeers    []string `json:"allow_peers,omitempty"` // users (Unix) or networks (TCP) that may connect
+	AllowPeers    []string `json:"allow_peers,omitempty"`         // users (Unix) or networks (TCP) that may connect
+	Stderr        bool     `json:"fastcgi_stderr,omitempty"`      // failures are told to FastCGI fronts
+	ChunkedInput  bool     `json:"uwsgi_chunked_input,omitempty"` // uwsgi bodies may be chunked
 }
 
 // Python says what a Python worker runs.

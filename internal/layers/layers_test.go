@@ -28,6 +28,7 @@ type rule struct {
 // rules are tried in order; the first that names a package counts. A package
 // that no rule names may import anything but package main.
 var rules = []rule{
+	{"protocols/chunks", nil, "a framing stands on nothing"},
 	{"protocols/cgi", nil, "the codecs' common base stands on nothing"},
 	{"protocols/", []string{"protocols/"}, "a codec is pure: it can be used without the rest"},
 	{"protocols", []string{"protocols/"}, "requests are built from what the codecs found, nothing else"},
@@ -47,7 +48,7 @@ var lean = []string{"server", "server/", "protocols", "protocols/", "internal/ev
 
 // noHTTP packages never pull in net/http, because the engine that is loaded into
 // other languages' interpreters consists of them.
-var noHTTP = []string{"protocols/cgi", "protocols/fastcgi", "protocols/uwsgi", "protocols/http1", "internal/handoff"}
+var noHTTP = []string{"protocols/cgi", "protocols/chunks", "protocols/fastcgi", "protocols/uwsgi", "protocols/http1", "internal/handoff"}
 
 type pkg struct {
 	ImportPath string

@@ -82,6 +82,17 @@ func appendStream(dst []byte, typ uint8, id uint16, content []byte) []byte {
 	return dst
 }
 
+// maxLine bounds a line for the front's log: nginx cuts its own lines at 2048 bytes.
+const maxLine = 1000
+
+// AppendStderr appends a line for the front's log, in a record of its own.
+func (c *Codec) AppendStderr(dst []byte, id uint16, line string) []byte {
+	if line == "" || c.stream(id) == nil {
+		return dst // an empty record would end the stream
+	}
+	return appendRecord(dst, typeStderr, id, []byte(line[:min(len(line), maxLine)]))
+}
+
 // AppendPrefix implements [cgi.Codec].
 func (c *Codec) AppendPrefix(dst []byte, id uint16, n int) []byte {
 	return appendHeader(dst, typeStdout, id, n)

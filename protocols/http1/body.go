@@ -39,25 +39,25 @@ func (c *Codec) feedBody(p []byte, n int, sink cgi.Sink) int {
 // feedChunks reads a chunked body.
 func (c *Codec) feedChunks(p []byte, n int, sink cgi.Sink) (int, error) {
 	for n < len(p) {
-		if c.chunks.at == chunkData {
-			took := c.take(p[n:], c.chunks.left, sink)
+		if left := c.chunks.Left(); left > 0 {
+			took := c.take(p[n:], left, sink)
 			n += took
-			c.chunks.took(took)
+			c.chunks.Took(took)
 			if c.discards > maxDiscard {
 				c.state, c.closing = closed, true
 				return n, io.EOF
 			}
-			if c.chunks.left > 0 {
+			if c.chunks.Left() > 0 {
 				return n, nil
 			}
 			continue
 		}
-		m, text := c.chunks.scan(p[n:])
+		m, text := c.chunks.Scan(p[n:])
 		n += m
 		if text != "" {
 			return n, c.fail(sink, 400, text)
 		}
-		if c.chunks.at == chunkEnd {
+		if c.chunks.Done() {
 			c.received(sink)
 			return n, nil
 		}

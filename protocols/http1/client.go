@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/appd-server/appd/protocols/cgi"
+	"github.com/appd-server/appd/protocols/chunks"
 )
 
 // AppendRequest appends the request that h describes, with body behind it: chunked
@@ -63,7 +64,7 @@ type Answer struct {
 	head   bool // answers a HEAD
 	state  state
 	left   int64
-	chunks chunks
+	chunks chunks.Reader
 	until  bool // the end of the connection ends the body
 	buf    []byte
 }
@@ -195,13 +196,14 @@ func (a *Answer) frame() error {
 }
 
 func (a *Answer) feedChunks(p []byte) (int, string) {
-	if a.chunks.at != chunkData {
-		n, text := a.chunks.scan(p)
-		a.Done = a.chunks.at == chunkEnd
+	left := a.chunks.Left()
+	if left == 0 {
+		n, text := a.chunks.Scan(p)
+		a.Done = a.chunks.Done()
 		return n, text
 	}
-	n := int(min(int64(len(p)), a.chunks.left))
+	n := int(min(int64(len(p)), left))
 	a.Body = append(a.Body, p[:n]...)
-	a.chunks.took(n)
+	a.chunks.Took(n)
 	return n, ""
 }

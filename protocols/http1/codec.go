@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"github.com/appd-server/appd/protocols/cgi"
+	"github.com/appd-server/appd/protocols/chunks"
 )
 
 // id is the number of every request: there is one at a time.
@@ -37,7 +38,7 @@ type Codec struct {
 	notified bool   // Note was called for an ignored name
 
 	left   int64 // of a body of known length
-	chunks chunks
+	chunks chunks.Reader
 
 	active   bool  // a request was handed out, and its answer has not ended
 	started  bool  // its answer has
@@ -146,7 +147,7 @@ func (c *Codec) hand(h *cgi.Head, sink cgi.Sink) {
 	case h.ContentLength > 0:
 		c.state = inBody
 	default:
-		c.state, c.chunks = inChunks, chunks{}
+		c.state, c.chunks = inChunks, chunks.Reader{}
 	}
 }
 

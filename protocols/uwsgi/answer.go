@@ -10,6 +10,7 @@ func (c *Codec) AppendAnswer(dst []byte, id uint16, h *cgi.AnswerHead, body []by
 		return dst
 	}
 	if h != nil {
+		c.started = true
 		dst = appendHead(dst, h)
 	}
 	c.answered = last

@@ -8,22 +8,30 @@ import (
 	"sync"
 
 	"github.com/appd-server/appd/protocols/cgi"
+	"github.com/appd-server/appd/protocols/chunks"
 )
 
 // A Codec is the server side of one connection. The zero Codec is not ready, use
 // [NewCodec]; [Codec.Reset] makes it ready for another connection.
 type Codec struct {
+	// Chunked, set before the first Feed, takes a body without a length from a front
+	// that says so by HTTP_TRANSFER_ENCODING: uWSGI's HTTP router with
+	// --http-chunked-input. Without that option it says the same and sends nothing.
+	Chunked bool
+
 	limits cgi.Limits
 
 	state     state
 	upgrade   bool // the connection may become a tunnel
+	started   bool // the answer has
 	answered  bool
 	modifier1 uint8
 
-	size  int     // bytes of vars
-	vars  *[]byte // vars that came in more than one piece
-	body  int64   // bytes of body still to come
-	noted bool    // excess was noted
+	size   int     // bytes of vars
+	vars   *[]byte // vars that came in more than one piece
+	body   int64   // bytes of body still to come
+	chunks chunks.Reader
+	noted  bool // excess was noted
 }
 
 var _ cgi.Codec = (*Codec)(nil)
@@ -35,6 +43,7 @@ const (
 	inHeader state = iota
 	inVars
 	inBody
+	inChunks
 	complete // the request is; what follows is not for us
 	closed   // nothing is handed out
 )
@@ -76,7 +85,7 @@ func NewCodec(limits cgi.Limits) *Codec {
 // Reset forgets the connection, so that a pool can hand the codec to the next.
 func (c *Codec) Reset() {
 	c.drop()
-	*c = Codec{limits: c.limits}
+	*c = Codec{limits: c.limits, Chunked: c.Chunked}
 }
 
 // Feed implements [cgi.Codec].
@@ -109,11 +118,57 @@ func (c *Codec) Feed(p []byte, sink cgi.Sink) (n int, err error) {
 		c.state = complete
 		sink.End(requestID)
 	}
+	if c.state == inChunks && n < len(p) {
+		k, err := c.feedChunks(p[n:], sink)
+		n += k
+		if err != nil {
+			return n, err
+		}
+	}
 	if c.state == complete && n < len(p) && (!c.upgrade || c.answered) {
 		c.note(sink)
 		n = len(p)
 	}
 	return n, nil
+}
+
+// feedChunks takes a body that came as it was on the router's client side.
+func (c *Codec) feedChunks(p []byte, sink cgi.Sink) (n int, err error) {
+	for n < len(p) && c.state == inChunks {
+		if left := c.chunks.Left(); left > 0 {
+			piece := p[n:][:min(left, int64(len(p)-n))]
+			k := sink.Body(requestID, piece)
+			c.chunks.Took(k)
+			if n += k; k < len(piece) {
+				return n, nil
+			}
+			continue
+		}
+		k, text := c.chunks.Scan(p[n:])
+		n += k
+		switch {
+		case text != "":
+			return n, c.garbled(text, sink)
+		case c.chunks.Done():
+			c.state = complete
+			sink.End(requestID)
+		}
+	}
+	return n, nil
+}
+
+// garbled gives up a request whose body makes no sense.
+func (c *Codec) garbled(text string, sink cgi.Sink) error {
+	if c.started || c.answered {
+		c.state = closed
+		err := fault(0, text)
+		sink.Abort(requestID, err)
+		return err
+	}
+	err := c.refuse(400, false, text, sink)
+	c.answered = true
+	sink.Abort(requestID, err)
+	return err
 }
 
 // header decides by modifier1 what becomes of the packet.
@@ -171,8 +226,11 @@ func (c *Codec) head(p []byte, sink cgi.Sink) error {
 	h.Upgrade = f.upgrade
 	c.upgrade, c.body = f.upgrade, f.length
 	c.state = inBody
+	if c.Chunked && f.chunked {
+		h.ContentLength, c.state = cgi.UnknownLength, inChunks
+	}
 	sink.Head(requestID, h)
-	if c.body == 0 {
+	if c.state == inBody && c.body == 0 {
 		c.state = complete
 		sink.End(requestID)
 	}
@@ -186,7 +244,7 @@ func (c *Codec) EOF(sink cgi.Sink) error {
 	switch was {
 	case inVars:
 		return c.refuse(400, false, "the connection ended within the vars", sink)
-	case inBody:
+	case inBody, inChunks:
 		sink.Abort(requestID, io.ErrUnexpectedEOF)
 	case complete:
 		c.state = complete

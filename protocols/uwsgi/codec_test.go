@@ -131,6 +131,45 @@ func TestRequest(t *testing.T) {
 	}
 }
 
+// uWSGI's HTTP router passes a chunked body on as it came. It is decoded where the
+// codec was told so, and its end is found even if the connection stays open.
+func TestChunkedInput(t *testing.T) {
+	post := []string{"REQUEST_METHOD", "POST", "PATH_INFO", "/", "HTTP_TRANSFER_ENCODING", "chunked"}
+	for _, tc := range []struct{ name, body, events, reply, err string }{
+		{"two chunks", "5\r\nhello\r\n6;x=y\r\n world\r\n0\r\nSum: 1\r\n\r\n", `end "hello world"`, "", ""},
+		{"none", "0\r\n\r\n", `end ""`, "", ""},
+		{"garbled", "5\r\nhello\r\n-1\r\n", `abort "hello": uwsgi: a chunk without a size`, "HTTP/1.1 400 Bad Request", "uwsgi: a chunk without a size"},
+	} {
+		wire := append(packet(0, post...), tc.body...)
+		for cut := range len(wire) {
+			c, r := NewCodec(cgi.Limits{}), &recorder{}
+			c.Chunked = true
+			err := feedAll(c, r, wire, cut)
+			if want := "head 1 3 vars, -1 bytes, upgrade false; " + tc.events; r.String() != want {
+				t.Fatalf("%s, cut at %d: events\n got %s\nwant %s", tc.name, cut, r, want)
+			}
+			if reply, _, _ := strings.Cut(string(r.reply), "\r\n"); reply != tc.reply || fmt.Sprint(err) != tc.err && (err != nil || tc.err != "") {
+				t.Fatalf("%s, cut at %d: reply %q, error %v", tc.name, cut, reply, err)
+			}
+		}
+	}
+
+	c, r := NewCodec(cgi.Limits{}), &recorder{} // nginx says chunked too, of what it has put together
+	c.Chunked = true
+	err := feedAll(c, r, append(packet(0, append(post, "CONTENT_LENGTH", "5")...), "hello"...))
+	if want := `head 1 4 vars, 5 bytes, upgrade false; end "hello"`; r.String() != want || err != nil {
+		t.Errorf("with a length: %s, %v; want %s", r, err, want)
+	}
+	if c.Reset(); !c.Chunked {
+		t.Error("Chunked is gone after Reset")
+	}
+	feedAll(c, r, append(packet(0, post...), "5\r\nhel"...))
+	c.EOF(r)
+	if !strings.HasSuffix(r.String(), "unexpected EOF") {
+		t.Errorf("cut short: %s", r)
+	}
+}
+
 // Every value of modifier1 gets an answer or a close, and only two get a request.
 func TestModifiers(t *testing.T) {
 	for m := range 256 {

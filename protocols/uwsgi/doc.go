@@ -14,8 +14,9 @@
 //   - One request a connection, known as request 1. What comes behind its body is
 //     dropped, except where an upgrade may turn the connection into a tunnel: those
 //     bytes stay with the caller.
-//   - Only a decimal CONTENT_LENGTH announces a body. Nothing else does, and the
-//     codec never waits for the end of the connection instead: nginx keeps it open.
+//   - Only a decimal CONTENT_LENGTH announces a body, and, where the codec was told so
+//     (Codec.Chunked), "chunked" without any length. The codec never waits for the end
+//     of the connection instead: nginx keeps it open.
 //   - modifier1 0 and 30 are served, 100 is a ping and answered, the languages that
 //     uWSGI has plugins for are answered 501, and every other value closes the
 //     connection: some of them mean "run this code".

@@ -12,6 +12,7 @@ import (
 type facts struct {
 	length  int64
 	upgrade bool   // HTTP_UPGRADE is there
+	chunked bool   // it says that the body is, and nothing of its length
 	head    bool   // the method is HEAD
 	fault   string // what makes the request unfit to be handed out
 }
@@ -33,9 +34,12 @@ func look(h *cgi.Head) facts {
 			path = true
 		case "HTTP_UPGRADE":
 			f.upgrade = v.Value != ""
+		case "HTTP_TRANSFER_ENCODING":
+			f.chunked = strings.EqualFold(v.Value, "chunked")
 		}
 	}
 	f.head = method == "HEAD"
+	f.chunked = f.chunked && length == ""
 	var ok bool
 	if f.length, ok = bodyLength(length); !ok {
 		f.fault = "CONTENT_LENGTH is not a number"

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/appd-server/appd/internal/handoff"
 	"github.com/appd-server/appd/protocols/cgi"
 	"github.com/appd-server/appd/protocols/fastcgi"
 	"github.com/appd-server/appd/protocols/uwsgi"
@@ -319,5 +320,29 @@ func TestBigAnswer(t *testing.T) {
 	}
 	if kib := rss(t, w.cmd.Process.Pid); kib > 100<<10 {
 		t.Errorf("the worker holds %d KiB", kib)
+	}
+}
+
+// A front over FastCGI is told of an exception, where the listener says so.
+func TestExceptionInTheLogOfTheFront(t *testing.T) {
+	for _, on := range []bool{false, true} {
+		w := suite(t, options{change: func(h *handoff.Handoff) { h.Listeners[0].Stderr = on }})
+		c, err := net.Dial("unix", w.socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(time.Minute))
+		a, err := fastcgi.Do(c, []cgi.Var{{Name: "REQUEST_METHOD", Value: "GET"}, {Name: "SCRIPT_NAME", Value: "/raising"}, {Name: "REQUEST_URI", Value: "/raising?secret"}, {Name: "HTTP_X_REQUEST_ID", Value: "abc"}}, nil)
+		if err != nil || a.Head.Status != 500 {
+			t.Fatalf("%+v, %v", a, err)
+		}
+		want := ""
+		if on {
+			want = `exception serving GET "/raising" (request abc)`
+		}
+		if got := string(a.Stderr); got != want {
+			t.Errorf("told %v: %q, want %q", on, got, want)
+		}
 	}
 }

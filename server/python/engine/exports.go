@@ -11,6 +11,7 @@ package main
 import "C"
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"strconv"
@@ -295,6 +296,15 @@ func appd_sendfile(id C.uint64_t, h *C.struct_appd_head, fd C.int, off, n C.int6
 		publish()
 	}
 	return C.int64_t(sent)
+}
+
+//export appd_failed
+func appd_failed(id C.uint64_t) {
+	if r := requests.get(uint64(id)); r != nil {
+		var f cgi.Facts
+		r.x.Head.Facts(&f)
+		r.x.Stderr(fmt.Sprintf("exception serving %s %q (request %s)", f.Method, f.RawPath(), r.x.RequestID()))
+	}
 }
 
 //export appd_break

@@ -105,6 +105,8 @@ static void fail(struct exchange *x) {
 		Py_DecRef(value);
 	if (trace)
 		Py_DecRef(trace);
+	if (!x->gone && !x->ended)
+		appd_failed(x->request.id);
 	if (!x->head_sent && !x->ended && answer_plain(x, 500, "Internal Server Error", "500 Internal Server Error\n") < 0)
 		PyErr_Clear();
 	if (!x->ended) {

@@ -1,15 +1,17 @@
-// The framing of a chunked body (RFC 9112 section 7.1), of a request or an answer.
+// What stands around the data of a chunked body.
 
-package http1
+package chunks
 
 import (
 	"bytes"
 	"strings"
+
+	"golang.org/x/net/http/httpguts"
 )
 
-// chunks is the place within a chunked body.
-type chunks struct {
-	at      chunkPart
+// Reader is the place within a chunked body. The zero Reader stands at its beginning.
+type Reader struct {
+	at      part
 	digits  uint8  // of the size so far
 	ext     int    // bytes of the extension so far
 	trailer int    // bytes of the trailer so far
@@ -17,14 +19,14 @@ type chunks struct {
 	line    []byte // of the trailer, the beginning of one
 }
 
-type chunkPart uint8
+type part uint8
 
 const (
-	chunkSize   chunkPart = iota // hexadecimal digits
-	chunkExt                     // an extension, which is ignored
-	chunkLF                      // behind the CR of the size's line
-	chunkData                    // left bytes of it
-	chunkDataCR                  // behind the data
+	chunkSize   part = iota // hexadecimal digits
+	chunkExt                // an extension, which is ignored
+	chunkLF                 // behind the CR of the size's line
+	chunkData               // left bytes of it
+	chunkDataCR             // behind the data
 	chunkDataLF
 	chunkTrailer // lines up to an empty one
 	chunkEnd
@@ -36,9 +38,20 @@ const (
 	maxTrailer     = 8190
 )
 
-// scan reads what stands around the data, up to where data begins or the body
+// Left is how many bytes of data come next, 0 where something else does.
+func (k *Reader) Left() int64 {
+	if k.at == chunkData {
+		return k.left
+	}
+	return 0
+}
+
+// Done says that the body has ended.
+func (k *Reader) Done() bool { return k.at == chunkEnd }
+
+// Scan reads what stands around the data, up to where data begins or the body
 // ends. It returns how far it came, and what is wrong there.
-func (k *chunks) scan(p []byte) (n int, text string) {
+func (k *Reader) Scan(p []byte) (n int, text string) {
 	for n < len(p) && k.at != chunkData && k.at != chunkEnd {
 		if k.at == chunkTrailer {
 			m, text := k.trailerLine(p[n:])
@@ -55,15 +68,15 @@ func (k *chunks) scan(p []byte) (n int, text string) {
 	return n, ""
 }
 
-// took notes that n bytes of data are done with.
-func (k *chunks) took(n int) {
+// Took notes that n bytes of data are done with, no more than Left said.
+func (k *Reader) Took(n int) {
 	if k.left -= int64(n); k.left == 0 {
 		k.at = chunkDataCR
 	}
 }
 
 // byte takes one byte between the data of two chunks.
-func (k *chunks) byte(b byte) string {
+func (k *Reader) byte(b byte) string {
 	switch k.at {
 	case chunkSize:
 		return k.sizeByte(b)
@@ -98,7 +111,7 @@ func (k *chunks) byte(b byte) string {
 }
 
 // sizeByte takes a byte of the size of a chunk.
-func (k *chunks) sizeByte(b byte) string {
+func (k *Reader) sizeByte(b byte) string {
 	if d, ok := hexDigit(b); ok {
 		if k.digits++; k.digits > maxChunkDigits {
 			return "a chunk size that is too large"
@@ -133,7 +146,7 @@ func hexDigit(b byte) (byte, bool) {
 
 // trailerLine reads a line behind the last chunk, or the beginning of one. Fields
 // there are checked and dropped: an application has its header by then.
-func (k *chunks) trailerLine(p []byte) (int, string) {
+func (k *Reader) trailerLine(p []byte) (int, string) {
 	line, n := p, len(p)
 	i := bytes.IndexByte(p, '\n')
 	if i >= 0 {
@@ -164,14 +177,10 @@ func (k *chunks) trailerLine(p []byte) (int, string) {
 // checkTrailer checks one field of a trailer. Some names in it can only be meant
 // to confuse (RFC 9110 section 6.5.1).
 func checkTrailer(line []byte) string {
-	i := 0
-	for i < len(line) && nameByte[line[i]] {
-		i++
-	}
-	if i == 0 || i == len(line) || line[i] != ':' || !clean(line[i+1:]) {
+	name, value, ok := strings.Cut(string(line), ":")
+	if !ok || !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
 		return "a malformed field in the trailer"
 	}
-	name := string(line[:i])
 	for _, bad := range [...]string{"Host", "Content-Length", "Transfer-Encoding", "Trailer", "Authorization"} {
 		if strings.EqualFold(name, bad) {
 			return bad + " in the trailer"
