@@ -178,11 +178,8 @@ func basicUser(dst []byte, authorization string) []byte {
 	if !strings.EqualFold(scheme, "Basic") {
 		return dst
 	}
-	var encoded [128]byte
-	n := copy(encoded[:], strings.Trim(credentials, " =")) / 4 * 4
-	if rest := strings.Trim(credentials, " ="); len(rest) < len(encoded) {
-		n = len(rest)
-	}
+	var encoded [128]byte // a longer one is cut, at a whole group of four
+	n := copy(encoded[:], strings.Trim(credentials, " ="))
 	dst, err := base64.RawStdEncoding.AppendDecode(dst, encoded[:n])
 	if err != nil {
 		return dst[:0]

@@ -23,8 +23,8 @@ type Codec struct {
 	// and padding, and where the content goes.
 	rec    header
 	to     place
-	values *[]byte // content of a GET_VALUES so far
-	kept   int     // bytes of unfinished params, of all requests
+	values cgi.Stash // content of a GET_VALUES so far
+	kept   int       // bytes of unfinished params, of all requests
 
 	owed     int  // answered requests whose STDIN the peer has not ended yet
 	draining bool // the next answer is the last
@@ -77,7 +77,7 @@ func (c *Codec) Reset() {
 	for i := range c.streams {
 		c.drop(&c.streams[i])
 	}
-	putStash(c.values)
+	c.values.Drop()
 	*c = Codec{limits: c.limits}
 	c.streams = c.first[:0]
 }
@@ -126,12 +126,12 @@ func (c *Codec) content(p []byte, sink cgi.Sink) int {
 	switch c.to {
 	case toParams:
 		st := c.stream(c.rec.id)
-		st.params = appendStash(st.params, p)
+		st.params.Add(p)
 		c.kept += len(p)
 	case toBody:
 		return c.stream(c.rec.id).body(p, sink)
 	case toValues:
-		c.values = appendStash(c.values, p)
+		c.values.Add(p)
 	}
 	return len(p)
 }
@@ -144,8 +144,8 @@ func (c *Codec) contentDone(sink cgi.Sink) error {
 	switch to {
 	case toParams:
 		st := c.stream(c.rec.id)
-		if len(*st.params) > c.limits.Params {
-			return c.refuseBig(st.id, *st.params, sink)
+		if params := st.params.Bytes(); len(params) > c.limits.Params {
+			return c.refuseBig(st.id, params, sink)
 		}
 		if c.kept > maxKept*c.limits.Params {
 			return c.refuse(st.id, 503, false, fmt.Sprintf("request %d: the unfinished params of %d requests are %d bytes", st.id, len(c.streams), c.kept), sink)

@@ -20,10 +20,7 @@ const (
 // HAProxy holds back every request until this answer is there, and takes it only
 // when its pairs fill the record exactly.
 func (c *Codec) answerValues(sink cgi.Sink) {
-	var p []byte
-	if c.values != nil {
-		p = *c.values
-	}
+	p := c.values.Bytes()
 	var conns, reqs, mpxs bool
 	at := int64(0)
 	for at < int64(len(p)) {
@@ -42,8 +39,7 @@ func (c *Codec) answerValues(sink cgi.Sink) {
 		}
 		at = pr.end
 	}
-	putStash(c.values)
-	c.values = nil
+	c.values.Drop()
 
 	out := appendHeader(make([]byte, 0, 80), typeGetValuesResult, 0, 0)
 	if conns {

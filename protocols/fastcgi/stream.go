@@ -5,7 +5,6 @@ package fastcgi
 import (
 	"fmt"
 	"io"
-	"sync"
 
 	"github.com/appd-server/appd/protocols/cgi"
 )
@@ -20,9 +19,9 @@ type stream struct {
 	counted bool // the front knows how long the answer is, and compares
 	beside  bool // it began beside another, although multiplexing is off
 
-	params   *[]byte // params that came in more than one piece
-	expected int64   // CONTENT_LENGTH or cgi.UnknownLength
-	got      int64   // bytes of body handed out
+	params   cgi.Stash // params that came in more than one piece
+	expected int64     // CONTENT_LENGTH or cgi.UnknownLength
+	got      int64     // bytes of body handed out
 }
 
 // state is which of its input streams a request is in.
@@ -67,11 +66,8 @@ func (c *Codec) free(st *stream) {
 
 // drop lets go of the params that were kept for a request.
 func (c *Codec) drop(st *stream) {
-	if st.params != nil {
-		c.kept -= len(*st.params)
-		putStash(st.params)
-		st.params = nil
-	}
+	c.kept -= len(st.params.Bytes())
+	st.params.Drop()
 }
 
 // begin starts a request. p holds the whole record if its length is right.
@@ -116,7 +112,7 @@ func (c *Codec) params(rec header, p []byte, sink cgi.Sink) (n int, err error) {
 		return headerLen, nil
 	case rec.content > 0:
 		next := headerLen + rec.content + rec.padding
-		if st.params != nil || !isEmpty(p[min(next, len(p)):], typeParams, rec.id) {
+		if st.params.Held() || !isEmpty(p[min(next, len(p)):], typeParams, rec.id) {
 			c.to = toParams
 			return headerLen, nil
 		}
@@ -127,10 +123,8 @@ func (c *Codec) params(rec header, p []byte, sink cgi.Sink) (n int, err error) {
 			return next, c.refuseBig(rec.id, block, sink)
 		}
 		return next, c.head(st, block, p[next:], sink)
-	case st.params == nil:
-		return headerLen, c.head(st, nil, p[headerLen:], sink)
 	}
-	return headerLen, c.head(st, *st.params, p[headerLen:], sink)
+	return headerLen, c.head(st, st.params.Bytes(), p[headerLen:], sink)
 }
 
 // isEmpty reports whether p begins with the record that ends a stream.
@@ -161,30 +155,6 @@ func (c *Codec) head(st *stream, block, rest []byte, sink cgi.Sink) error {
 	st.state = inBody
 	sink.Head(st.id, h)
 	return nil
-}
-
-// setLength reads CONTENT_LENGTH. Absent, empty and -1 (Caddy for a chunked
-// upload) leave it to STDIN. Of several the last counts, as in php-fpm: it is how
-// a location overrides what an included file set.
-func setLength(h *cgi.Head) bool {
-	text := ""
-	for i := range h.Vars {
-		if v := &h.Vars[i]; len(v.Name) == len("CONTENT_LENGTH") && v.Name == "CONTENT_LENGTH" {
-			text = v.Value
-		}
-	}
-	if text == "" || text == "-1" {
-		h.ContentLength = cgi.UnknownLength
-		return true
-	}
-	var ok bool
-	h.ContentLength, ok = cgi.ParseLength(text)
-	return ok
-}
-
-func isHead(h *cgi.Head) bool {
-	m, _ := h.Get("REQUEST_METHOD")
-	return m == "HEAD"
 }
 
 // stdin handles the header of a STDIN record.
@@ -269,26 +239,5 @@ func (st *stream) note(text string, sink cgi.Sink) {
 	if !st.noted {
 		st.noted = true
 		sink.Note(fmt.Sprintf("fastcgi: request %d: %s", st.id, text))
-	}
-}
-
-// stashes holds the buffers for what does not arrive in one piece.
-var stashes = sync.Pool{New: func() any { return new([]byte) }}
-
-// maxStash is the largest buffer that is kept for others.
-const maxStash = 64 << 10
-
-func appendStash(s *[]byte, p []byte) *[]byte {
-	if s == nil {
-		s = stashes.Get().(*[]byte)
-	}
-	*s = append(*s, p...)
-	return s
-}
-
-func putStash(s *[]byte) {
-	if s != nil && cap(*s) <= maxStash {
-		*s = (*s)[:0]
-		stashes.Put(s)
 	}
 }

@@ -13,7 +13,7 @@ func TestAllocations(t *testing.T) {
 		if _, err := c.Feed(in, s); err != nil {
 			t.Fatal(err)
 		}
-		out = c.AppendAnswer(out[:0], id, hello, body, true)
+		out = c.AppendAnswer(out[:0], requestID, hello, body, true)
 	})
 	if n > 2 {
 		t.Errorf("%v allocations for a kept GET, want 2", n)
@@ -32,12 +32,12 @@ func TestAllocationsOfBodies(t *testing.T) {
 	piece, out := []byte("5\r\nhello\r\n"), make([]byte, 0, 4096)
 	h := *hello
 	h.ContentLength = -1
-	c.AppendAnswer(out, id, &h, nil, false)
+	c.AppendAnswer(out, requestID, &h, nil, false)
 	n := testing.AllocsPerRun(200, func() {
 		if _, err := c.Feed(piece, s); err != nil {
 			t.Fatal(err)
 		}
-		out = c.AppendAnswer(out[:0], id, nil, piece, false)
+		out = c.AppendAnswer(out[:0], requestID, nil, piece, false)
 	})
 	if n != 0 {
 		t.Errorf("%v allocations for a chunk in and one out, want none", n)

@@ -25,9 +25,9 @@ func (c *Codec) AppendAnswer(dst []byte, _ uint16, h *cgi.AnswerHead, body []byt
 		dst = c.appendHead(dst, h, nil)
 	}
 	if len(body) > 0 && !c.noBody {
-		dst = c.AppendPrefix(dst, id, len(body))
+		dst = c.AppendPrefix(dst, requestID, len(body))
 		dst = append(dst, body...)
-		dst = c.AppendSuffix(dst, id, len(body))
+		dst = c.AppendSuffix(dst, requestID, len(body))
 	}
 	if last {
 		if c.chunked {

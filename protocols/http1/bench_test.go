@@ -63,7 +63,7 @@ func BenchmarkKeptGet(b *testing.B) {
 		if _, err := c.Feed(in, s); err != nil {
 			b.Fatal(err)
 		}
-		out = c.AppendAnswer(out[:0], id, hello, body, true)
+		out = c.AppendAnswer(out[:0], requestID, hello, body, true)
 	}
 	if s.heads != s.ends || s.heads == 0 {
 		b.Fatal(s)
@@ -93,6 +93,6 @@ func BenchmarkChunkedUpload(b *testing.B) {
 		if n, err := c.Feed(in, s); n != len(in) || err != nil {
 			b.Fatal(n, err)
 		}
-		c.AppendAnswer(nil, id, ok(0), nil, true)
+		c.AppendAnswer(nil, requestID, ok(0), nil, true)
 	}
 }

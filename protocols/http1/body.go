@@ -20,7 +20,7 @@ func (c *Codec) take(p []byte, left int64, sink cgi.Sink) int {
 		return len(p)
 	}
 	c.waiting = false // the client did not wait
-	return sink.Body(id, p)
+	return sink.Body(requestID, p)
 }
 
 // feedBody reads a body of known length.
@@ -55,7 +55,7 @@ func (c *Codec) feedChunks(p []byte, n int, sink cgi.Sink) (int, error) {
 		m, text := c.chunks.Scan(p[n:])
 		n += m
 		if text != "" {
-			return n, c.fail(sink, 400, text)
+			return n, c.refuse(400, text, sink)
 		}
 		if c.chunks.Done() {
 			c.received(sink)

@@ -55,8 +55,8 @@ func checkAnswer(t *testing.T, name string, h *cgi.Head, body string, unknown bo
 	if unknown {
 		head.ContentLength = -1
 	}
-	out := c.AppendAnswer(nil, id, head, []byte(body[:len(body)/3]), false)
-	out = c.AppendAnswer(out, id, nil, []byte(body[len(body)/3:]), true)
+	out := c.AppendAnswer(nil, requestID, head, []byte(body[:len(body)/3]), false)
+	out = c.AppendAnswer(out, requestID, nil, []byte(body[len(body)/3:]), true)
 	for _, size := range []int{whole, 1, 1000} {
 		var a Answer
 		rest := out

@@ -10,8 +10,8 @@ import (
 	"github.com/appd-server/appd/protocols/chunks"
 )
 
-// id is the number of every request: there is one at a time.
-const id = 1
+// requestID is the number of every request: there is one at a time.
+const requestID = 1
 
 // state is what the next byte belongs to.
 type state uint8
@@ -86,7 +86,7 @@ func (c *Codec) Feed(p []byte, sink cgi.Sink) (n int, err error) {
 			return n, nil
 		case inTunnel:
 			if n < len(p) {
-				n += sink.Body(id, p[n:])
+				n += sink.Body(requestID, p[n:])
 			}
 			return n, nil
 		case closed:
@@ -108,16 +108,16 @@ func (c *Codec) EOF(sink cgi.Sink) error {
 	case inPreamble, inHead:
 		if len(c.partial) > 0 {
 			c.state = closed
-			return c.fault(0, "the connection ended within a head")
+			return fault(0, "the connection ended within a head")
 		}
 	case inBody, inChunks:
 		c.state, c.closing = closed, true
 		if c.active {
-			sink.Abort(id, io.ErrUnexpectedEOF)
+			sink.Abort(requestID, io.ErrUnexpectedEOF)
 		}
 	case inTunnel:
 		c.state = closed
-		sink.End(id)
+		sink.End(requestID)
 	}
 	return nil
 }
@@ -139,11 +139,11 @@ func (c *Codec) hand(h *cgi.Head, sink cgi.Sink) {
 	c.waiting, c.http10, c.keep = h.Expect, h.Proto == "HTTP/1.0", h.KeepAlive
 	c.head = h.Method == "HEAD"
 	c.discards, c.left = 0, h.ContentLength
-	sink.Head(id, h)
+	sink.Head(requestID, h)
 	switch {
 	case h.ContentLength == 0:
 		c.state = atEnd
-		sink.End(id)
+		sink.End(requestID)
 	case h.ContentLength > 0:
 		c.state = inBody
 	default:
@@ -155,7 +155,7 @@ func (c *Codec) hand(h *cgi.Head, sink cgi.Sink) {
 func (c *Codec) received(sink cgi.Sink) {
 	c.state = atEnd
 	if c.active {
-		sink.End(id)
+		sink.End(requestID)
 		return
 	}
 	c.next()
@@ -169,9 +169,8 @@ func (c *Codec) next() {
 	}
 }
 
-// fail refuses what came: it answers, if that is still possible, and gives up the
-// connection.
-func (c *Codec) fail(sink cgi.Sink, status int, text string) error {
+// refuse answers what came, if that is still possible, and gives up the connection.
+func (c *Codec) refuse(status int, text string, sink cgi.Sink) error {
 	if c.started {
 		status = 0
 	} else {
@@ -179,14 +178,15 @@ func (c *Codec) fail(sink cgi.Sink, status int, text string) error {
 		h.Close = true
 		sink.Reply(c.appendHead(nil, h, body))
 	}
-	err := c.fault(status, text)
+	err := fault(status, text)
 	if c.active {
-		sink.Abort(id, err)
+		sink.Abort(requestID, err)
 	}
 	c.state, c.closing, c.active, c.partial = closed, true, false, nil
 	return err
 }
 
-func (c *Codec) fault(status int, text string) *cgi.Error {
+// fault is an error that ends the connection.
+func fault(status int, text string) error {
 	return &cgi.Error{Protocol: cgi.HTTP, Status: status, Text: text}
 }

@@ -122,15 +122,15 @@ func TestPipelining(t *testing.T) {
 	if n, err := c.Feed(in[n:], r); n != 0 || err != nil {
 		t.Fatal("a second head was taken before the first answer", n, err)
 	}
-	c.AppendAnswer(nil, id, ok(2), []byte("a"), false)
+	c.AppendAnswer(nil, requestID, ok(2), []byte("a"), false)
 	if n, _ := c.Feed(in[len(first):], r); n != 0 {
 		t.Fatal("a second head was taken during the first answer")
 	}
-	c.AppendAnswer(nil, id, nil, []byte("b"), true)
+	c.AppendAnswer(nil, requestID, nil, []byte("b"), true)
 	if m, err := c.Feed(in[n:], r); m != len(in)-len(first)-3 || err != nil || len(r.heads) != 2 {
 		t.Fatal(m, err, len(r.heads))
 	}
-	c.AppendAnswer(nil, id, ok(0), nil, true)
+	c.AppendAnswer(nil, requestID, ok(0), nil, true)
 	if !c.Idle() {
 		t.Error("not idle between requests")
 	}
@@ -207,7 +207,7 @@ func TestHalfClose(t *testing.T) {
 	if err := c.EOF(r); err != nil {
 		t.Fatal(err)
 	}
-	if out := c.AppendAnswer(nil, id, ok(2), []byte("hi"), true); !strings.HasSuffix(string(out), "\r\n\r\nhi") {
+	if out := c.AppendAnswer(nil, requestID, ok(2), []byte("hi"), true); !strings.HasSuffix(string(out), "\r\n\r\nhi") {
 		t.Errorf("%q", out)
 	}
 }
@@ -221,7 +221,7 @@ func answered(t *testing.T, in string, h *cgi.AnswerHead, body ...string) (strin
 	}
 	var out []byte
 	for i, b := range body {
-		out = c.AppendAnswer(out, id, h, []byte(b), i == len(body)-1)
+		out = c.AppendAnswer(out, requestID, h, []byte(b), i == len(body)-1)
 		h = nil
 	}
 	return string(out), c
@@ -299,7 +299,7 @@ func TestDrain(t *testing.T) {
 		if _, err := c.Feed(in, r); err != nil {
 			t.Fatal(err)
 		}
-		out := string(c.AppendAnswer(nil, id, ok(0), nil, true))
+		out := string(c.AppendAnswer(nil, requestID, ok(0), nil, true))
 		if drained := i == 1; strings.Contains(out, "Connection: close") != drained || c.KeepAlive() == drained {
 			t.Errorf("answer %d: %q, keep-alive %v", i, out, c.KeepAlive())
 		}
@@ -313,16 +313,16 @@ func TestContinue(t *testing.T) {
 	if _, err := c.Feed([]byte(in), r); err != nil || !r.heads[0].Expect {
 		t.Fatal(err)
 	}
-	if out := string(c.AppendContinue(nil, id)); out != "HTTP/1.1 100 Continue\r\n\r\n" {
+	if out := string(c.AppendContinue(nil, requestID)); out != "HTTP/1.1 100 Continue\r\n\r\n" {
 		t.Errorf("%q", out)
 	}
-	if out := string(c.AppendContinue(nil, id)); out != "" {
+	if out := string(c.AppendContinue(nil, requestID)); out != "" {
 		t.Errorf("a second time: %q", out)
 	}
 	if _, err := c.Feed([]byte("hi"), r); err != nil || r.bodies[0] != "hi" {
 		t.Fatal(err)
 	}
-	if out := c.AppendAnswer(nil, id, ok(0), nil, true); strings.Contains(string(out), "close") || !c.KeepAlive() {
+	if out := c.AppendAnswer(nil, requestID, ok(0), nil, true); strings.Contains(string(out), "close") || !c.KeepAlive() {
 		t.Errorf("%q", out)
 	}
 	for name, in := range map[string]string{
@@ -334,7 +334,7 @@ func TestContinue(t *testing.T) {
 		if _, err := c.Feed([]byte(in), r); err != nil {
 			t.Fatal(err)
 		}
-		if out := string(c.AppendContinue(nil, id)); out != "" {
+		if out := string(c.AppendContinue(nil, requestID)); out != "" {
 			t.Errorf("%s: %q", name, out)
 		}
 	}
@@ -351,14 +351,14 @@ func TestUpgrade(t *testing.T) {
 	h := &cgi.AnswerHead{Status: 101, ContentLength: -1, Fields: []cgi.Var{
 		{Name: "Upgrade", Value: "websocket"}, {Name: "Connection", Value: "Upgrade"},
 	}}
-	out := string(c.AppendAnswer(nil, id, h, nil, false))
+	out := string(c.AppendAnswer(nil, requestID, h, nil, false))
 	if want := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"; out != want {
 		t.Errorf("got %q, want %q", out, want)
 	}
 	if n, err := c.Feed([]byte(frame), r); n != len(frame) || err != nil || r.bodies[0] != frame {
 		t.Error(n, err, r.bodies)
 	}
-	if out := string(c.AppendAnswer(nil, id, nil, []byte(frame), false)); out != frame {
+	if out := string(c.AppendAnswer(nil, requestID, nil, []byte(frame), false)); out != frame {
 		t.Errorf("%q", out)
 	}
 	if c.KeepAlive() || c.Idle() {
@@ -367,7 +367,7 @@ func TestUpgrade(t *testing.T) {
 	if err := c.EOF(r); err != nil || r.events[len(r.events)-1] != "end" {
 		t.Error(err, r.events)
 	}
-	if out := string(c.AppendAnswer(nil, id, nil, []byte("bye"), true)); out != "bye" {
+	if out := string(c.AppendAnswer(nil, requestID, nil, []byte("bye"), true)); out != "bye" {
 		t.Errorf("after the peer ended its side: %q", out)
 	}
 	for name, in := range map[string]string{
@@ -389,7 +389,7 @@ func TestDiscard(t *testing.T) {
 	if _, err := c.Feed([]byte("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc"), r); err != nil {
 		t.Fatal(err)
 	}
-	c.AppendAnswer(nil, id, ok(0), nil, true)
+	c.AppendAnswer(nil, requestID, ok(0), nil, true)
 	if c.Idle() {
 		t.Error("idle with a body on its way")
 	}
@@ -402,7 +402,7 @@ func TestDiscard(t *testing.T) {
 	if _, err := c.Feed([]byte(chunked("")), r); err != nil {
 		t.Fatal(err)
 	}
-	c.AppendAnswer(nil, id, ok(0), nil, true)
+	c.AppendAnswer(nil, requestID, ok(0), nil, true)
 	piece := []byte("10000\r\n" + strings.Repeat("x", 0x10000) + "\r\n")
 	total := 0
 	for range 100 {
@@ -428,7 +428,7 @@ func TestBrokenBody(t *testing.T) {
 			t.Fatal(err)
 		}
 		if begun {
-			c.AppendAnswer(nil, id, &cgi.AnswerHead{Status: 200, ContentLength: -1}, []byte("x"), false)
+			c.AppendAnswer(nil, requestID, &cgi.AnswerHead{Status: 200, ContentLength: -1}, []byte("x"), false)
 		}
 		_, err := c.Feed([]byte("x\r\n"), r)
 		fault, is := errors.AsType[*cgi.Error](err)
@@ -438,7 +438,7 @@ func TestBrokenBody(t *testing.T) {
 		if last := r.events[len(r.events)-1]; !strings.HasPrefix(last, "abort: http: ") {
 			t.Errorf("last event %q", last)
 		}
-		if out := c.AppendAnswer(nil, id, ok(0), nil, true); len(out) != 0 {
+		if out := c.AppendAnswer(nil, requestID, ok(0), nil, true); len(out) != 0 {
 			t.Errorf("an answer after the refusal: %q", out)
 		}
 	}
@@ -449,8 +449,8 @@ func TestAbort(t *testing.T) {
 	if _, err := c.Feed([]byte(get+"\r\n"), r); err != nil {
 		t.Fatal(err)
 	}
-	c.AppendAnswer(nil, id, &cgi.AnswerHead{Status: 200, ContentLength: -1}, []byte("x"), false)
-	if out, closing := c.AppendAbort(nil, id); len(out) != 0 || !closing || c.KeepAlive() {
+	c.AppendAnswer(nil, requestID, &cgi.AnswerHead{Status: 200, ContentLength: -1}, []byte("x"), false)
+	if out, closing := c.AppendAbort(nil, requestID); len(out) != 0 || !closing || c.KeepAlive() {
 		t.Errorf("%q, closing %v", out, closing)
 	}
 }

@@ -146,9 +146,9 @@ func FuzzAnswer(f *testing.F) {
 			return // a length that the caller declares and does not keep to; a tunnel
 		}
 		h := &cgi.AnswerHead{Status: status, ContentLength: length, Fields: []cgi.Var{{Name: name, Value: value}}}
-		out := c.AppendAnswer(nil, id, h, []byte(body), !split)
+		out := c.AppendAnswer(nil, requestID, h, []byte(body), !split)
 		if split {
-			out = c.AppendAnswer(out, id, nil, nil, true)
+			out = c.AppendAnswer(out, requestID, nil, nil, true)
 		}
 		answer, err := http.ReadResponse(bufio.NewReader(strings.NewReader(string(out))), &http.Request{Method: "GET"})
 		if err != nil {

@@ -93,7 +93,7 @@ func feedOne(t *testing.T, cfg *Config, in string, size int) (*recorder, int) {
 		}
 		done += n
 		if c.state == atEnd {
-			c.AppendAnswer(nil, id, ok(0), nil, true)
+			c.AppendAnswer(nil, requestID, ok(0), nil, true)
 			given = done
 			if cfg.Proxy && strings.HasPrefix(in[done:], signatureV2) {
 				break

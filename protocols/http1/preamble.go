@@ -138,7 +138,7 @@ func (c *Codec) feedPreamble(p []byte, n int, sink cgi.Sink) (int, error) {
 	src, dst, size, err := ParsePreamble(in)
 	switch {
 	case err != nil:
-		return n, c.fail(sink, 400, err.Error())
+		return n, c.refuse(400, err.Error(), sink)
 	case size == 0:
 		if old == 0 {
 			c.partial = append([]byte(nil), in...)

@@ -33,7 +33,7 @@ func (c *Codec) feedHead(p []byte, n int, sink cgi.Sink) (int, error) {
 			return n, nil
 		}
 		if !methodByte[in[0]] {
-			return n, c.fail(sink, 400, "the first byte is not that of a method")
+			return n, c.refuse(400, "the first byte is not that of a method", sink)
 		}
 	}
 	old := len(c.partial)
@@ -43,7 +43,7 @@ func (c *Codec) feedHead(p []byte, n int, sink cgi.Sink) (int, error) {
 	}
 	end, status, text := c.scan.find(in, c.config)
 	if status != 0 {
-		return n, c.fail(sink, status, text)
+		return n, c.refuse(status, text, sink)
 	}
 	if end == 0 {
 		if old == 0 {
@@ -55,7 +55,7 @@ func (c *Codec) feedHead(p []byte, n int, sink cgi.Sink) (int, error) {
 	c.scan, c.partial = scan{}, nil
 	h, status, text := c.parse(in[:end], lines, sink)
 	if status != 0 {
-		return n, c.fail(sink, status, text)
+		return n, c.refuse(status, text, sink)
 	}
 	c.hand(h, sink)
 	return n + end - old, nil

@@ -75,7 +75,7 @@ func serve(t testing.TB, cfg *Config, peer netip.AddrPort, in string, size int) 
 			}
 			answered := false
 			if c.state == atEnd {
-				c.AppendAnswer(nil, id, ok(0), nil, true)
+				c.AppendAnswer(nil, requestID, ok(0), nil, true)
 				answered = true
 			}
 			if !answered {

@@ -5,7 +5,6 @@ package uwsgi
 import (
 	"fmt"
 	"io"
-	"sync"
 
 	"github.com/appd-server/appd/protocols/cgi"
 	"github.com/appd-server/appd/protocols/chunks"
@@ -27,9 +26,9 @@ type Codec struct {
 	answered  bool
 	modifier1 uint8
 
-	size   int     // bytes of vars
-	vars   *[]byte // vars that came in more than one piece
-	body   int64   // bytes of body still to come
+	size   int       // bytes of vars
+	vars   cgi.Stash // vars that came in more than one piece
+	body   int64     // bytes of body still to come
 	chunks chunks.Reader
 	noted  bool // excess was noted
 }
@@ -84,7 +83,7 @@ func NewCodec(limits cgi.Limits) *Codec {
 
 // Reset forgets the connection, so that a pool can hand the codec to the next.
 func (c *Codec) Reset() {
-	c.drop()
+	c.vars.Drop()
 	*c = Codec{limits: c.limits, Chunked: c.Chunked}
 }
 
@@ -191,17 +190,14 @@ func (c *Codec) header(p []byte, sink cgi.Sink) error {
 
 // packet takes vars, and hands the request out when they are complete.
 func (c *Codec) packet(p []byte, sink cgi.Sink) (n int, err error) {
-	if c.vars == nil && len(p) >= c.size {
+	if !c.vars.Held() && len(p) >= c.size {
 		return c.size, c.head(p[:c.size], sink)
 	}
-	if c.vars == nil {
-		c.vars = stashes.Get().(*[]byte)
-	}
-	n = min(len(p), c.size-len(*c.vars))
-	*c.vars = append(*c.vars, p[:n]...)
-	if len(*c.vars) == c.size {
-		err = c.head(*c.vars, sink)
-		c.drop()
+	n = min(len(p), c.size-len(c.vars.Bytes()))
+	c.vars.Add(p[:n])
+	if len(c.vars.Bytes()) == c.size {
+		err = c.head(c.vars.Bytes(), sink)
+		c.vars.Drop()
 	}
 	return n, err
 }
@@ -273,7 +269,7 @@ func (c *Codec) note(sink cgi.Sink) {
 // refuse gives an answer of the codec's own; the connection ends with it.
 func (c *Codec) refuse(status int, noBody bool, text string, sink cgi.Sink) error {
 	c.state = closed
-	c.drop()
+	c.vars.Drop()
 	h, body := cgi.Refusal(status, noBody)
 	sink.Reply(append(appendHead(nil, h), body...))
 	return fault(status, text)
@@ -282,15 +278,4 @@ func (c *Codec) refuse(status int, noBody bool, text string, sink cgi.Sink) erro
 // fault is an error that ends the connection.
 func fault(status int, text string) error {
 	return &cgi.Error{Protocol: cgi.UWSGI, Status: status, Text: text}
-}
-
-// stashes holds the buffers for packets that do not arrive in one piece.
-var stashes = sync.Pool{New: func() any { return new([]byte) }}
-
-func (c *Codec) drop() {
-	if c.vars != nil {
-		*c.vars = (*c.vars)[:0]
-		stashes.Put(c.vars)
-		c.vars = nil
-	}
 }
