@@ -111,7 +111,7 @@ func (d *Death) describe() string {
 	case d.Reason == BootTimeout:
 		return d.Why
 	case d.Signal != 0:
-		return fmt.Sprintf("killed by %s (%s) after %v", signalName(d.Signal), d.By, age)
+		return fmt.Sprintf("killed by %s (%s) after %v", SignalName(d.Signal), d.By, age)
 	}
 	return fmt.Sprintf("exit status %d after %v", d.Code, age)
 }
@@ -196,7 +196,8 @@ func (s *Supervisor) accessLines(w *worker) {
 	}
 }
 
-func signalName(sig syscall.Signal) string {
+// SignalName is SIGKILL for 9, and the number for a signal without a name.
+func SignalName(sig syscall.Signal) string {
 	if name := unix.SignalName(sig); name != "" {
 		return name
 	}

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/appd-server/appd/internal/accounts"
 )
 
 // Credential is the identity of the workers, and of what is run to make their program;
@@ -21,7 +23,7 @@ func (app *App) Credential() (*syscall.Credential, error) {
 	}
 	c := &syscall.Credential{Uid: uint32(os.Geteuid()), Gid: uint32(os.Getegid()), NoSetGroups: os.Geteuid() != 0}
 	if app.User != "" {
-		uid, err := lookupUser(app.User)
+		uid, err := accounts.User(app.User)
 		if err != nil {
 			return nil, err
 		}
@@ -34,7 +36,7 @@ func (app *App) Credential() (*syscall.Credential, error) {
 		}
 	}
 	if app.Group != "" {
-		gid, err := lookupGroup(app.Group)
+		gid, err := accounts.Group(app.Group)
 		if err != nil {
 			return nil, err
 		}
@@ -69,30 +71,6 @@ func Denied(c *syscall.Credential, folder, program string) error {
 		}
 	}
 	return nil
-}
-
-// lookupUser finds a user by name or number.
-func lookupUser(name string) (int, error) {
-	if id, err := strconv.Atoi(name); err == nil && id >= 0 {
-		return id, nil
-	}
-	u, err := user.Lookup(name)
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(u.Uid)
-}
-
-// lookupGroup finds a group by name or number.
-func lookupGroup(name string) (int, error) {
-	if id, err := strconv.Atoi(name); err == nil && id >= 0 {
-		return id, nil
-	}
-	g, err := user.LookupGroup(name)
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(g.Gid)
 }
 
 // groupsOf is the primary group and the supplementary groups of a user.

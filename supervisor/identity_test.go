@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/appd-server/appd/internal/accounts"
 )
 
 // procStatus reads a field of /proc/PID/status.
@@ -190,7 +192,7 @@ func member(t *testing.T) (name string, gid uint32) {
 		}
 		name, _, _ = strings.Cut(f[3], ",")
 		n, err := strconv.ParseUint(f[2], 10, 32)
-		if _, known := lookupUser(name); known == nil && err == nil && name != "root" {
+		if _, known := accounts.User(name); known == nil && err == nil && name != "root" {
 			return name, uint32(n)
 		}
 	}
@@ -345,7 +347,7 @@ func TestWhoWasKilledForMemory(t *testing.T) {
 }
 
 func TestWebServersUserIsWarnedAbout(t *testing.T) {
-	if _, err := lookupUser("www-data"); err != nil || os.Geteuid() != 0 {
+	if _, err := accounts.User("www-data"); err != nil || os.Geteuid() != 0 {
 		t.Skip("needs root and www-data")
 	}
 	cfg := realConfig(t, "") // in a folder with mode 0700

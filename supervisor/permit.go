@@ -15,6 +15,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/appd-server/appd/internal/accounts"
 )
 
 // fronts are the accounts that web servers run under in the distributions.
@@ -26,14 +28,14 @@ var fronts = []string{"www-data", "nginx"}
 func (l *listener) permit(path string) error {
 	uid, gid := -1, -1
 	if l.spec.Owner != "" {
-		id, err := lookupUser(l.spec.Owner)
+		id, err := accounts.User(l.spec.Owner)
 		if err != nil {
 			return err
 		}
 		uid = id
 	}
 	if l.spec.Group != "" {
-		id, err := lookupGroup(l.spec.Group)
+		id, err := accounts.Group(l.spec.Group)
 		if err != nil {
 			return err
 		}
@@ -51,7 +53,7 @@ func (l *listener) permit(path string) error {
 	}
 	if gid < 0 {
 		for _, name := range fronts {
-			if id, err := lookupGroup(name); err == nil && chownHeld(file, -1, id) == nil {
+			if id, err := accounts.Group(name); err == nil && chownHeld(file, -1, id) == nil {
 				break
 			}
 		}

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,16 +70,9 @@ func check(c *config.Config, o checkOptions) int {
 		return supervisor.ExitStatus(bootErr)
 	}
 	if o.boot && !o.print && !o.probe {
-		fmt.Printf("%s is right, and %s loads\n", orElse(c.File, "the command line"), c.App.Name)
+		fmt.Printf("%s is right, and %s loads\n", cmp.Or(c.File, "the command line"), c.App.Name)
 	}
 	return exitDone
-}
-
-func orElse(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // trial is an application that runs for a moment on sockets that nobody knows.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ by the interpreter (--python, else the active virtual environment's). APP names 
 		if len(in.args) == 2 {
 			app = in.args[1]
 		}
-		d, err := readForeign(in.args[0], app, orElse(in.given.Last("python"), pythonHere()))
+		d, err := readForeign(in.args[0], app, cmp.Or(in.given.Last("python"), pythonHere()))
 		if err != nil {
 			return fail(err)
 		}

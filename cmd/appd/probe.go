@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/appd-server/appd/internal/status"
 	"github.com/appd-server/appd/protocols/cgi"
 	"github.com/appd-server/appd/protocols/fastcgi"
 	"github.com/appd-server/appd/protocols/http1"
@@ -94,11 +96,11 @@ func askHTTP(conn net.Conn, mount string) (string, error) {
 // describe prints an answer as a head and the beginning of its body.
 func describe(a *cgi.Answer) string {
 	var b strings.Builder
-	reason := orElse(a.Head.Reason, http.StatusText(a.Head.Status))
+	reason := cmp.Or(a.Head.Reason, http.StatusText(a.Head.Status))
 	fmt.Fprintf(&b, "  %d %s\n", a.Head.Status, reason)
 	for _, f := range a.Head.Fields {
 		if !strings.EqualFold(f.Name, "Status") {
-			fmt.Fprintf(&b, "  %s: %s\n", f.Name, clean(f.Value))
+			fmt.Fprintf(&b, "  %s: %s\n", f.Name, status.Clean(f.Value))
 		}
 	}
 	body := a.Body
@@ -106,20 +108,10 @@ func describe(a *cgi.Answer) string {
 		body = body[:shown]
 	}
 	for line := range strings.Lines(string(body)) {
-		fmt.Fprintf(&b, "  | %s\n", clean(strings.TrimRight(line, "\r\n")))
+		fmt.Fprintf(&b, "  | %s\n", status.Clean(strings.TrimRight(line, "\r\n")))
 	}
 	if more := len(a.Body) - len(body); more > 0 {
 		fmt.Fprintf(&b, "  and %d bytes more\n", more)
 	}
 	return strings.TrimRight(b.String(), "\n")
-}
-
-// clean leaves out what could play tricks on a terminal.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\t' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, s)
 }

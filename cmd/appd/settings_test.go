@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -69,13 +70,13 @@ func sampleFile(s *config.Setting, value string) string {
 	hook := "hook \"when_ready\" {\n command = [\"x\"]\n}\n"
 	switch {
 	case s.Block == config.InHook && s.Name == "python":
-		hook = "hook \"post_fork\" {\n" + orElse(put(config.InHook), "python = \"n:g\"\n") + "}\n"
+		hook = "hook \"post_fork\" {\n" + cmp.Or(put(config.InHook), "python = \"n:g\"\n") + "}\n"
 	case s.Block == config.InHook:
-		hook = "hook \"when_ready\" {\n" + orElse(put(config.InHook), "command = [\"other\"]\n") + "}\n"
+		hook = "hook \"when_ready\" {\n" + cmp.Or(put(config.InHook), "command = [\"other\"]\n") + "}\n"
 	}
 	root := "root = \"/\"\n"
 	if s.Block == config.InStatic && (s.Name == "root" || s.Name == "alias") {
-		root = orElse(put(config.InStatic), "root = \"/other\"\n")
+		root = cmp.Or(put(config.InStatic), "root = \"/other\"\n")
 	} else {
 		root += put(config.InStatic)
 	}

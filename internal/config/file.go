@@ -4,6 +4,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -102,7 +103,7 @@ func (f *file) top(body *hclsyntax.Body) {
 
 func (f *file) app(b *hclsyntax.Block) {
 	if len(b.Labels) > 0 {
-		f.wrong(b.LabelRanges[0], "app takes no label", fmt.Sprintf("Write app { name = %s }.", quote(b.Labels[0])))
+		f.wrong(b.LabelRanges[0], "app takes no label", fmt.Sprintf("Write app { name = %s }.", Quote(b.Labels[0])))
 	}
 	f.appBlock = f.origin(b.TypeRange)
 	f.attributes(b.Body, place{InApp, f.c, ""})
@@ -132,7 +133,7 @@ func (f *file) hook(b *hclsyntax.Block) {
 		return
 	}
 	if !slices.Contains(HookNames(), label) {
-		f.wrong(b.LabelRanges[0], fmt.Sprintf("there is no hook %q", label), orElse(didYouMean(label, HookNames()), "The hooks are "+orList(HookNames())+"."))
+		f.wrong(b.LabelRanges[0], fmt.Sprintf("there is no hook %q", label), cmp.Or(didYouMean(label, HookNames()), "The hooks are "+orList(HookNames())+"."))
 		return
 	}
 	f.once("hook", label, b.LabelRanges[0])

@@ -32,7 +32,7 @@ func (s *Setting) format(ptr any) string {
 	case *handoff.Duration:
 		return strconv.Quote(formatDuration(time.Duration(*p)))
 	case *string:
-		return quote(*p)
+		return Quote(*p)
 	case *[]string:
 		return "[" + quoteAll(*p) + "]"
 	case *map[string]string:
@@ -76,13 +76,13 @@ func formatMap(m map[string]string) string {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		fmt.Fprintf(&b, "%s = %s", k, quote(m[k]))
+		fmt.Fprintf(&b, "%s = %s", k, Quote(m[k]))
 	}
 	return "{ " + b.String() + " }"
 }
 
-// quote makes an HCL string: ${ and %{ begin templates there, so their sign is doubled.
-func quote(s string) string {
+// Quote makes an HCL string: ${ and %{ begin templates there, so their sign is doubled.
+func Quote(s string) string {
 	q := strconv.Quote(s)
 	q = strings.ReplaceAll(q, "${", "$${")
 	return strings.ReplaceAll(q, "%{", "%%{")
@@ -91,7 +91,7 @@ func quote(s string) string {
 func quoteAll(list []string) string {
 	quoted := make([]string, len(list))
 	for i, s := range list {
-		quoted[i] = quote(s)
+		quoted[i] = Quote(s)
 	}
 	return strings.Join(quoted, ", ")
 }

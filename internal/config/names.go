@@ -57,10 +57,3 @@ func didYouMean(word string, candidates []string) string {
 	}
 	return ""
 }
-
-func orElse(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
-}

@@ -55,7 +55,7 @@ func (p place) opening() string {
 	if p.label == "" {
 		return string(p.block) + " {"
 	}
-	return fmt.Sprintf("%s %s {", p.block, quote(p.label))
+	return fmt.Sprintf("%s %s {", p.block, Quote(p.label))
 }
 
 // printed are the rows of one block.

@@ -4,6 +4,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -29,7 +30,7 @@ func (f *file) unknown(a *hclsyntax.Attribute, in Block) {
 		return
 	}
 	f.wrong(r, fmt.Sprintf("%s is not a setting%s", a.Name, in.suffix()),
-		orElse(didYouMean(a.Name, names(in)), "The manual lists all settings: docs/config.md."))
+		cmp.Or(didYouMean(a.Name, names(in)), "The manual lists all settings: docs/config.md."))
 }
 
 // standsFor remembers that a wrong name was meant to give the address or the
@@ -66,7 +67,7 @@ func (f *file) unknownBlock(b *hclsyntax.Block, in Block) {
 		return
 	}
 	f.wrong(b.TypeRange, fmt.Sprintf("%s is not a block%s", b.Type, in.suffix()),
-		orElse(didYouMean(b.Type, blocks), "The blocks are "+orList(blocks)+"."))
+		cmp.Or(didYouMean(b.Type, blocks), "The blocks are "+orList(blocks)+"."))
 }
 
 // noBlocks complains about every block inside a block that holds none.

@@ -4,18 +4,19 @@ package config
 
 import (
 	"fmt"
-	"math"
 	"os"
 	"os/user"
 	"strconv"
 	"strings"
+
+	"github.com/appd-server/appd/internal/accounts"
 )
 
 // validateIdentity looks up user and group and tells who may become them.
 func (l *loader) validateIdentity() {
 	c := l.c
 	if c.Written(&c.User) {
-		uid, err := lookupUser(c.User)
+		uid, err := accounts.User(c.User)
 		switch {
 		case err != nil:
 			l.fault(l.at(&c.User), "user: "+err.Error(), "")
@@ -26,7 +27,7 @@ func (l *loader) validateIdentity() {
 		}
 	}
 	if c.Written(&c.Group) {
-		gid, err := lookupGroup(c.Group)
+		gid, err := accounts.Group(c.Group)
 		switch {
 		case err != nil:
 			l.fault(l.at(&c.Group), "group: "+err.Error(), "")
@@ -36,39 +37,10 @@ func (l *loader) validateIdentity() {
 	}
 }
 
-func lookupUser(name string) (int, error) {
-	if id, ok := parseID(name); ok {
-		return id, nil
-	}
-	u, err := user.Lookup(name)
-	if err != nil {
-		return 0, fmt.Errorf("there is no user %q", name)
-	}
-	return strconv.Atoi(u.Uid)
-}
-
-func lookupGroup(name string) (int, error) {
-	if id, ok := parseID(name); ok {
-		return id, nil
-	}
-	g, err := user.LookupGroup(name)
-	if err != nil {
-		return 0, fmt.Errorf("there is no group %q", name)
-	}
-	return strconv.Atoi(g.Gid)
-}
-
 // listed says whether the system knows a user of this number.
 func listed(uid int) bool {
 	_, err := user.LookupId(strconv.Itoa(uid))
 	return err == nil
-}
-
-// parseID reads the number of a user or a group. The highest one means "unchanged" to
-// the kernel; beyond it numbers would wrap around, and 4294967296 be root.
-func parseID(text string) (int, bool) {
-	n, err := strconv.ParseUint(text, 10, 32)
-	return int(n), err == nil && n < math.MaxUint32
 }
 
 func (l *loader) validateHooks() {

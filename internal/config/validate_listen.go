@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/appd-server/appd/internal/accounts"
 )
 
 func (l *loader) validateListeners() {
@@ -80,12 +82,12 @@ func (l *loader) validateSocketFields(address string, mode *Octal, owner, group 
 		return
 	}
 	if *owner != "" {
-		if _, err := lookupUser(*owner); err != nil {
+		if _, err := accounts.User(*owner); err != nil {
 			l.fault(l.at(owner), "owner: "+err.Error(), "")
 		}
 	}
 	if *group != "" {
-		if _, err := lookupGroup(*group); err != nil {
+		if _, err := accounts.Group(*group); err != nil {
 			l.fault(l.at(group), "group: "+err.Error(), "")
 		}
 	}
@@ -96,7 +98,7 @@ func (l *loader) validatePeers(address string, peers *[]string) {
 	unix := strings.HasPrefix(address, "unix:")
 	for _, p := range *peers {
 		if unix {
-			if _, err := lookupUser(p); err != nil {
+			if _, err := accounts.User(p); err != nil {
 				l.fault(l.at(peers), "allow_peers: "+err.Error(), "On a Unix socket, peers are users.")
 			}
 			continue

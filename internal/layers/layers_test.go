@@ -38,7 +38,7 @@ var rules = []rule{
 	{"server/python/", []string{"server/python/", "server/dev", "internal/eventloop", "protocols", "protocols/", "internal/handoff", "internal/accesslog"}, "it is loaded into foreign interpreters"},
 	{"server", []string{"server/", "internal/eventloop", "protocols", "protocols/", "internal/handoff", "internal/accesslog"}, "it is part of every application"},
 	{"server/", []string{"server", "server/", "internal/eventloop", "protocols", "protocols/", "internal/handoff", "internal/accesslog"}, "it is part of every application"},
-	{"supervisor", []string{"supervisor/", "internal/handoff"}, "it never reads a request nor a configuration"},
+	{"supervisor", []string{"supervisor/", "internal/handoff", "internal/accounts"}, "it never reads a request nor a configuration"},
 	{"nginx", nil, "it writes nginx's configuration and knows nothing of appd's"},
 }
 

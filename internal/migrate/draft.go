@@ -101,7 +101,7 @@ func (d *Draft) loseForeign(shown, name string) {
 func (d *Draft) addListen(address, protocol string) {
 	l := &listen{address: address}
 	if protocol != "" {
-		l.lines = append(l.lines, line{"protocol", quote(protocol)})
+		l.lines = append(l.lines, line{"protocol", config.Quote(protocol)})
 	}
 	d.listen = append(d.listen, l)
 }
@@ -117,13 +117,13 @@ func (d *Draft) HCL() []byte {
 	if len(d.env) > 0 {
 		b.WriteString("env = {\n")
 		for _, name := range slices.Sorted(maps.Keys(d.env)) {
-			fmt.Fprintf(&b, "%s = %s\n", name, quote(d.env[name]))
+			fmt.Fprintf(&b, "%s = %s\n", name, config.Quote(d.env[name]))
 		}
 		b.WriteString("}\n")
 	}
 	b.WriteString("}\n")
 	for _, l := range d.listen {
-		fmt.Fprintf(&b, "\nlisten %s {\n", quote(l.address))
+		fmt.Fprintf(&b, "\nlisten %s {\n", config.Quote(l.address))
 		writeLines(&b, l.lines)
 		if d.backlog > 0 {
 			fmt.Fprintf(&b, "backlog = %d\n", d.backlog)
@@ -137,7 +137,7 @@ func (d *Draft) HCL() []byte {
 	if len(d.static) > 0 {
 		b.WriteString("\nnginx {\n")
 		for _, s := range d.static {
-			fmt.Fprintf(&b, "static %s { alias = %s }\n", quote(s.name), quote(s.value))
+			fmt.Fprintf(&b, "static %s { alias = %s }\n", config.Quote(s.name), config.Quote(s.value))
 		}
 		b.WriteString("}\n")
 	}
@@ -155,16 +155,10 @@ func writeLines(b *strings.Builder, lines []line) {
 	}
 }
 
-// quote makes an HCL string.
-func quote(s string) string {
-	q := strings.ReplaceAll(strconv.Quote(s), "${", "$${")
-	return strings.ReplaceAll(q, "%{", "%%{")
-}
-
 func quoteList(list []string) string {
 	quoted := make([]string, len(list))
 	for i, s := range list {
-		quoted[i] = quote(s)
+		quoted[i] = config.Quote(s)
 	}
 	return "[" + strings.Join(quoted, ", ") + "]"
 }

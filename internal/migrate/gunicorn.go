@@ -49,7 +49,7 @@ func Gunicorn(ctx context.Context, path, interpreter, app string) (*Draft, error
 	d := &Draft{From: path, env: map[string]string{}}
 	g := gunicorn{d, string(src)}
 	if app != "" {
-		d.set("wsgi", quote(app))
+		d.set("wsgi", config.Quote(app))
 	}
 	for _, name := range gunicornOrder(values.Plain) {
 		g.carry(name, values.Plain[name])
@@ -172,7 +172,7 @@ func (g gunicorn) class(value any, shown string) {
 		g.lose(shown, way)
 		return
 	}
-	g.set("worker_class", quote(class))
+	g.set("worker_class", config.Quote(class))
 }
 
 // cpuCount is how people ask Python for the number of processors.
@@ -245,7 +245,7 @@ func texts(value any) (list []string) {
 func hcl(value any) string {
 	switch v := value.(type) {
 	case string:
-		return quote(v)
+		return config.Quote(v)
 	case []any:
 		return quoteList(texts(value))
 	case float64, bool:

@@ -120,14 +120,14 @@ func (u *uwsgi) carry(o option) {
 	case "mount":
 		u.mount(o.value, shown)
 	case "virtualenv", "venv", "home", "pyhome", "H":
-		u.set("python", quote(filepath.Join(o.value, "bin", "python")))
+		u.set("python", config.Quote(filepath.Join(o.value, "bin", "python")))
 	case "env":
 		if k, v, ok := strings.Cut(o.value, "="); ok {
 			u.env[k] = v
 		}
 	case "daemonize", "daemonize2":
 		u.set("daemon", "true")
-		u.set("errorlog", quote(o.value))
+		u.set("errorlog", config.Quote(o.value))
 	case "cheaper":
 		u.cheaper = o.value
 	case "lazy-apps":
@@ -173,7 +173,7 @@ func (u *uwsgi) mount(value, shown string) {
 	}
 	u.mounted = true
 	if prefix != "/" {
-		u.set("mount", quote(strings.TrimSuffix(prefix, "/")))
+		u.set("mount", config.Quote(strings.TrimSuffix(prefix, "/")))
 	}
 	if strings.HasSuffix(app, ".py") {
 		u.file = app
@@ -205,7 +205,7 @@ func (u *uwsgi) rename(name, form, value, shown string) {
 	isNumber := value != "" && value[0] >= '0' && value[0] <= '9'
 	switch {
 	case form == "t":
-		u.set(name, quote(value))
+		u.set(name, config.Quote(value))
 	case form == "b":
 		u.set(name, strconv.FormatBool(value != "0" && value != "false"))
 	case name == "workers" && value == "%k":
@@ -215,7 +215,7 @@ func (u *uwsgi) rename(name, form, value, shown string) {
 	case form == "n":
 		u.set(name, strconv.Itoa(number(value)))
 	default:
-		u.set(name, quote(strconv.Itoa(number(value))+unitOf[form]))
+		u.set(name, config.Quote(strconv.Itoa(number(value))+unitOf[form]))
 	}
 }
 
@@ -244,7 +244,7 @@ func (u *uwsgi) address(value, protocol, shown string) {
 func (u *uwsgi) addPath(path string) {
 	for i := range u.app {
 		if u.app[i].name == "pythonpath" {
-			u.app[i].value = strings.TrimSuffix(u.app[i].value, "]") + ", " + quote(path) + "]"
+			u.app[i].value = strings.TrimSuffix(u.app[i].value, "]") + ", " + config.Quote(path) + "]"
 			return
 		}
 	}
@@ -262,7 +262,7 @@ func (u *uwsgi) staticMap(value, shown string) {
 }
 
 func (u *uwsgi) gevent(o option) {
-	u.set("worker_class", quote("gevent"))
+	u.set("worker_class", config.Quote("gevent"))
 	if n, err := strconv.Atoi(o.value); err == nil && o.name == "gevent" && n > 1 {
 		u.set("worker_connections", o.value)
 	}
@@ -277,21 +277,21 @@ func (u *uwsgi) finish() {
 		if u.callable != "" && !strings.Contains(u.module, ":") {
 			u.module += ":" + u.callable
 		}
-		u.set("wsgi", quote(u.module))
+		u.set("wsgi", config.Quote(u.module))
 	}
 	for _, l := range u.listen {
 		if _, ok := config.IsUnix(l.address); !ok {
 			continue
 		}
 		if u.mode != "" {
-			l.lines = append(l.lines, line{"mode", quote("0" + strings.TrimPrefix(u.mode, "0"))})
+			l.lines = append(l.lines, line{"mode", config.Quote("0" + strings.TrimPrefix(u.mode, "0"))})
 		}
 		owner, group, _ := strings.Cut(u.owner, ":")
 		if owner != "" {
-			l.lines = append(l.lines, line{"owner", quote(owner)})
+			l.lines = append(l.lines, line{"owner", config.Quote(owner)})
 		}
 		if group != "" {
-			l.lines = append(l.lines, line{"group", quote(group)})
+			l.lines = append(l.lines, line{"group", config.Quote(group)})
 		}
 	}
 	if len(u.listen) == 0 {

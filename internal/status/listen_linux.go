@@ -9,15 +9,15 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/user"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/appd-server/appd/internal/accounts"
 )
 
 // Address is where the admin endpoint listens.
@@ -117,38 +117,16 @@ func mode(m os.FileMode) os.FileMode {
 func (a Address) ids() (uid, gid int, err error) {
 	uid, gid = -1, -1
 	if a.Owner != "" {
-		if uid, err = userID(a.Owner); err != nil {
+		if uid, err = accounts.User(a.Owner); err != nil {
 			return 0, 0, err
 		}
 	}
 	if a.Group != "" {
-		if gid, err = groupID(a.Group); err != nil {
+		if gid, err = accounts.Group(a.Group); err != nil {
 			return 0, 0, err
 		}
 	}
 	return uid, gid, nil
-}
-
-func userID(name string) (int, error) {
-	if n, err := strconv.Atoi(name); err == nil {
-		return n, nil
-	}
-	u, err := user.Lookup(name)
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(u.Uid)
-}
-
-func groupID(name string) (int, error) {
-	if n, err := strconv.Atoi(name); err == nil {
-		return n, nil
-	}
-	g, err := user.LookupGroup(name)
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(g.Gid)
 }
 
 // unixListener unlinks its path on Close, unless a successor has taken it over.
@@ -213,7 +191,7 @@ func (a Address) peers() (func(net.Conn) bool, error) {
 func (a Address) users() (func(net.Conn) bool, error) {
 	uids := []int{0, os.Getuid()}
 	for _, name := range a.AllowPeers {
-		uid, err := userID(name)
+		uid, err := accounts.User(name)
 		if err != nil {
 			return nil, fmt.Errorf("admin endpoint: allow_peers: %w", err)
 		}

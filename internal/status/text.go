@@ -9,10 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/appd-server/appd/internal/handoff"
 	"github.com/appd-server/appd/supervisor"
@@ -65,7 +62,7 @@ func headline(s *supervisor.Snapshot, now time.Time) string {
 		state = "ready"
 	}
 	return fmt.Sprintf("%s (%s): %s, %d of %s ready, generation %d, pid %d, up %s",
-		clean(s.App), s.Kind, state, ready, plural(s.Wanted, "worker"), s.Generation, s.PID, span(now.Sub(s.Started)))
+		Clean(s.App), s.Kind, state, ready, plural(s.Wanted, "worker"), s.Generation, s.PID, span(now.Sub(s.Started)))
 }
 
 func workerTable(s *supervisor.Snapshot, now time.Time) []string {
@@ -141,7 +138,7 @@ func inFlight(s *supervisor.Snapshot, n int) []string {
 	}
 	t := table{heads: []string{"SLOT", ">AGE", ">OWN TIME", "REQUEST", "CLIENT", "ID"}}
 	for _, r := range list {
-		t.add(strconv.Itoa(r.slot), span(r.Age), owned(&r.RequestStatus), cut(clean(r.Method+" "+r.Path), 80), clean(r.Remote), clean(r.ID))
+		t.add(strconv.Itoa(r.slot), span(r.Age), owned(&r.RequestStatus), cut(Clean(r.Method+" "+r.Path), 80), Clean(r.Remote), Clean(r.ID))
 	}
 	lines := t.lines()
 	if more > 0 {
@@ -172,7 +169,7 @@ func listenerLines(s *supervisor.Snapshot) []string {
 		if l.Queue >= 0 {
 			queue = strconv.Itoa(l.Queue)
 		}
-		t.add(clean(l.Address), l.Protocol, queue, strconv.Itoa(l.Limit))
+		t.add(Clean(l.Address), l.Protocol, queue, strconv.Itoa(l.Limit))
 	}
 	return t.lines()
 }
@@ -185,7 +182,7 @@ func reloadLines(s *supervisor.Snapshot) []string {
 	reason := strings.Split(strings.TrimRight(r.Reason, "\n"), "\n") // several lines if it is the configuration's
 	line := fmt.Sprintf("%s: done in %s, generation %d", r.At.Format(time.DateTime), span(r.Took), r.Generation)
 	if !r.OK {
-		line = fmt.Sprintf("%s: refused after %s, generation %d goes on: %s", r.At.Format(time.DateTime), span(r.Took), r.Generation, clean(reason[0]))
+		line = fmt.Sprintf("%s: refused after %s, generation %d goes on: %s", r.At.Format(time.DateTime), span(r.Took), r.Generation, Clean(reason[0]))
 	}
 	return append([]string{line}, append(output(reason[1:]), output(r.Output)...)...)
 }
@@ -199,11 +196,11 @@ func deathLines(s *supervisor.Snapshot, now time.Time) (lines []string) {
 		lines = append(lines, fmt.Sprintf("%s ago, worker %d gen %d pid %d: %s (%s) after %s and %s",
 			span(now.Sub(d.At)), d.Slot, d.Generation, d.PID, d.Reason, exit(d), span(d.Age), plural(d.Requests, "request")))
 		for _, r := range d.InFlight {
-			lines = append(lines, fmt.Sprintf("  lost %s after %s", cut(clean(r.Method+" "+r.Path), 80), span(r.Age)))
+			lines = append(lines, fmt.Sprintf("  lost %s after %s", cut(Clean(r.Method+" "+r.Path), 80), span(r.Age)))
 		}
 		if !ordinary(d.Reason) {
 			if why := strings.TrimSpace(d.Why); why != "" { // the last line of a traceback says most
-				lines = append(lines, "  because: "+clean(why[strings.LastIndexByte(why, '\n')+1:]))
+				lines = append(lines, "  because: "+Clean(why[strings.LastIndexByte(why, '\n')+1:]))
 			}
 			lines = append(lines, lastWords(d.Output)...)
 		}
@@ -226,18 +223,11 @@ func exit(d *supervisor.Death) string {
 	if d.Signal == 0 {
 		return fmt.Sprintf("exit status %d", d.Code)
 	}
-	text := signalName(d.Signal)
+	text := supervisor.SignalName(d.Signal)
 	if d.By != "" {
 		text += " by " + string(d.By)
 	}
 	return text
-}
-
-func signalName(s syscall.Signal) string {
-	if name := unix.SignalName(s); name != "" {
-		return name
-	}
-	return fmt.Sprintf("signal %d", int(s))
 }
 
 // fewLines is how much of a death's output is shown; JSON has all.
@@ -255,7 +245,7 @@ func lastWords(lines []string) []string {
 // output shows lines of a process.
 func output(lines []string) (list []string) {
 	for _, line := range lines {
-		list = append(list, "  | "+clean(line))
+		list = append(list, "  | "+Clean(line))
 	}
 	return list
 }

@@ -94,7 +94,7 @@ func TestWords(t *testing.T) {
 		size(0): "0 B", size(1023): "1023 B", size(1 << 10): "1.0 KiB", size(1023 << 10): "1.0 MiB", size(40 << 20): "40.0 MiB", size(1 << 62): "4.0 EiB",
 		rate(0): "0", rate(0.04): "0.0", rate(9.96): "10.0", rate(12345.6): "12346",
 		plural(1, "worker"): "1 worker", plural(uint64(0), "worker"): "0 workers",
-		clean("a\tb\x00\xff\u2028é"): `a    b\x00\xff\u2028é`, cut("abcdef", 4): "abc…", cut("abc", 3): "abc", cut("abc", 0): "",
+		Clean("a\tb\x00\xff\u2028é"): `a    b\x00\xff\u2028é`, cut("abcdef", 4): "abc…", cut("abc", 3): "abc", cut("abc", 0): "",
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)

@@ -62,9 +62,9 @@ func plural[T int | uint64](n T, word string) string {
 	return fmt.Sprintf("%d %ss", n, word)
 }
 
-// clean makes a text of unknown origin harmless for a terminal: what does not print
+// Clean makes a text of unknown origin harmless for a terminal: what does not print
 // is shown as Go would write it.
-func clean(s string) string {
+func Clean(s string) string {
 	ok := func(r rune) bool { return r != utf8.RuneError && unicode.IsPrint(r) }
 	if strings.IndexFunc(s, func(r rune) bool { return !ok(r) }) < 0 {
 		return s
