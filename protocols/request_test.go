@@ -240,8 +240,12 @@ func TestParams(t *testing.T) {
 	if q := Params(r); &q[0] != &p[0] {
 		t.Error("the variables are made again")
 	}
+	h = &cgi.Head{Protocol: cgi.FastCGI, Vars: cgi.Vars{{Name: "REQUEST_METHOD", Value: "GET"}, {Name: "SCRIPT_FILENAME", Value: "proxy:fcgi://app/srv/a?b"}}}
+	if r, err = NewRequest(context.Background(), h, cgi.Mount{}); err != nil || ScriptFilename(r) != "/srv/a" || Params(r).Get("SCRIPT_FILENAME") != "proxy:fcgi://app/srv/a?b" {
+		t.Errorf("the file is %q, %v", ScriptFilename(r), err)
+	}
 	r, err = http.NewRequest("GET", "/", nil)
-	if err != nil || Params(r) != nil || Head(r) != nil {
+	if err != nil || ScriptFilename(r) != "" || Params(r) != nil || Head(r) != nil {
 		t.Error("a request from elsewhere has params")
 	}
 }

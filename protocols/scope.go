@@ -49,6 +49,13 @@ func Params(r *http.Request) cgi.Vars {
 	return s.vars
 }
 
+// ScriptFilename returns the file that the front would have for the request, "" where
+// it names none: the param SCRIPT_FILENAME without what Apache puts around it. The
+// application's path is that of the URL; this is for programs that look for files.
+func ScriptFilename(r *http.Request) string {
+	return cgi.ScriptFilename(Params(r).Get("SCRIPT_FILENAME"))
+}
+
 // Head returns the head that the request was built from, nil for a request that
 // came from somewhere else than [NewRequest].
 func Head(r *http.Request) *cgi.Head {

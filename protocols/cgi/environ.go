@@ -3,6 +3,8 @@
 
 package cgi
 
+import "strings"
+
 // AppendFields appends the header fields of the request to dst, named as Go's
 // header map names them, in the order of the wire. Fields that came several times
 // are joined, by "; " if they are cookies and by ", " otherwise: nginx before 1.23
@@ -103,11 +105,30 @@ func (h *Head) Environ(dst Vars, m Mount) (Vars, error) {
 			if key, ok := FieldName(v.Name); ok && passes(key) {
 				dst = j.add(dst, v.Name, v.Value)
 			}
+		case v.Name == "SCRIPT_FILENAME":
+			dst = j.set(dst, v.Name, ScriptFilename(v.Value))
 		case !fixed(v.Name):
 			dst = j.set(dst, v.Name, v.Value)
 		}
 	}
 	return j.done(dst), nil
+}
+
+// ScriptFilename is the path in SCRIPT_FILENAME. Apache puts its own address of the
+// application in front of it, and at times the query behind:
+// proxy:fcgi://127.0.0.1:9000/srv/shop/index.php?q=1.
+func ScriptFilename(s string) string {
+	rest := strings.TrimPrefix(s, "proxy:")
+	for _, scheme := range [...]string{"fcgi://", "balancer://"} {
+		if after, ok := strings.CutPrefix(rest, scheme); ok {
+			_, path, ok := strings.Cut(after, "/")
+			if path, _, _ = strings.Cut(path, "?"); !ok {
+				return ""
+			}
+			return "/" + path
+		}
+	}
+	return s
 }
 
 // environFields adds the fields of an HTTP head as variables.

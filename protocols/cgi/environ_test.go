@@ -161,6 +161,38 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+func TestScriptFilename(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "", "/srv/a.php": "/srv/a.php", "/srv/a?b": "/srv/a?b",
+		"proxy:fcgi://127.0.0.1:9000/srv/a.php":       "/srv/a.php",
+		"proxy:fcgi://[::1]:9000/srv/a.php/info?x=/y": "/srv/a.php/info",
+		"proxy:balancer://cluster/srv/a%252Fb.php":    "/srv/a%252Fb.php",
+		"fcgi://appd/srv/a.php":                       "/srv/a.php",
+		"proxy:fcgi://appd":                           "",
+		"proxy:uwsgi://appd/a":                        "proxy:uwsgi://appd/a",
+		"proxy:fcgi:///a":                             "/a",
+	} {
+		if got := ScriptFilename(in); got != want {
+			t.Errorf("ScriptFilename(%q) = %q, want %q", in, got, want)
+		}
+	}
+	h := &Head{Protocol: FastCGI, Vars: Vars{{"REQUEST_METHOD", "GET"}, {"SCRIPT_NAME", "/a"}, {"SCRIPT_FILENAME", "proxy:fcgi://appd/srv/a"}}}
+	if vars, err := h.Environ(nil, Mount{}); err != nil || vars.Get("SCRIPT_FILENAME") != "/srv/a" {
+		t.Errorf("environ: %q, %v", vars.Get("SCRIPT_FILENAME"), err)
+	}
+}
+
+// UWSGI_SCHEME is what an administrator wrote: it stands above what the front found.
+func TestForcedScheme(t *testing.T) {
+	for forced, want := range map[string]bool{"https": true, "http": false, "": true} {
+		h := &Head{Protocol: UWSGI, Vars: Vars{{"HTTPS", "on"}, {"UWSGI_SCHEME", forced}, {"REQUEST_SCHEME", "https"}}}
+		var f Facts
+		if h.Facts(&f); f.Secure != want || h.Secure() != want {
+			t.Errorf("UWSGI_SCHEME %q: secure %v and %v, want %v", forced, f.Secure, h.Secure(), want)
+		}
+	}
+}
+
 func TestSecure(t *testing.T) {
 	for pair, want := range map[[2]string]bool{
 		{"HTTPS", "on"}: true, {"HTTPS", "ON"}: true, {"HTTPS", "1"}: true, {"HTTPS", "true"}: true, {"HTTPS", ""}: false, {"HTTPS", "off"}: false,

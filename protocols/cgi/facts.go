@@ -42,22 +42,38 @@ func (h *Head) Secure() bool {
 	if h.Protocol == HTTP {
 		return h.HTTPS
 	}
-	secure := false
+	var s scheme
 	for i := range h.Vars {
 		switch v := &h.Vars[i]; v.Name {
 		case "HTTPS", "REQUEST_SCHEME", "UWSGI_SCHEME":
-			secure = secure || saysSecure(v)
+			s.take(v)
 		}
 	}
-	return secure
+	return s.secure()
 }
 
-// saysSecure reads HTTPS, REQUEST_SCHEME and uwsgi's UWSGI_SCHEME.
-func saysSecure(v *Var) bool {
-	if v.Name == "HTTPS" {
-		return v.Value == "1" || strings.EqualFold(v.Value, "on") || strings.EqualFold(v.Value, "true")
+// scheme collects what params and vars say of the scheme.
+type scheme struct {
+	https  bool
+	forced string // UWSGI_SCHEME: what somebody wrote into the front's configuration
+}
+
+func (s *scheme) take(v *Var) {
+	switch v.Name {
+	case "HTTPS":
+		s.https = s.https || v.Value == "1" || strings.EqualFold(v.Value, "on") || strings.EqualFold(v.Value, "true")
+	case "REQUEST_SCHEME":
+		s.https = s.https || strings.EqualFold(v.Value, "https")
+	case "UWSGI_SCHEME":
+		s.forced = v.Value
 	}
-	return strings.EqualFold(v.Value, "https")
+}
+
+func (s *scheme) secure() bool {
+	if s.forced != "" {
+		return strings.EqualFold(s.forced, "https")
+	}
+	return s.https
 }
 
 // Facts gathers the facts of the request into f, which should be new.
@@ -92,6 +108,7 @@ func (h *Head) Facts(f *Facts) {
 // fromVars reads params and vars. Of a variable that came twice the last counts.
 func (f *Facts) fromVars(h *Head) {
 	hasQuery := false
+	var s scheme
 	for i := range h.Vars {
 		v := &h.Vars[i]
 		switch v.Name {
@@ -122,9 +139,10 @@ func (f *Facts) fromVars(h *Head) {
 		case "CONTENT_LENGTH":
 			f.ContentLength = v.Value
 		case "HTTPS", "REQUEST_SCHEME", "UWSGI_SCHEME":
-			f.Secure = f.Secure || saysSecure(v)
+			s.take(v)
 		}
 	}
+	f.Secure = s.secure()
 	switch f.Proto {
 	case "HTTP/1.0", "HTTP/1.1", "HTTP/2.0", "HTTP/3.0":
 	default: // INCLUDED of a server-side include, or nothing

@@ -3,6 +3,7 @@
 package cgi
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -88,14 +89,33 @@ func (h *AnswerHead) validLength(v string) bool {
 	return true
 }
 
-// nginxPage is the size of fastcgi_buffer_size and its like where nobody set one.
-const nginxPage = 4096
+// What fronts take of a head in their default configuration.
+const (
+	nginxPage   = 4096  // of all, fastcgi_buffer_size and its like
+	apacheLine  = 8190  // of a line
+	haproxyHead = 15000 // of all, tune.bufsize without what HAProxy keeps free
+)
 
-// CheckSize notes a head, n bytes with all that stands in front of it, that a
-// front refuses in its default configuration: nginx answers 502 then.
-func (h *AnswerHead) CheckSize(n int) {
-	if n > nginxPage && h.Front == Nginx {
+// CheckSize notes a head that its front refuses: the client gets a 502 or a 500 then.
+// frame is how many bytes stand in front of it.
+func (h *AnswerHead) CheckSize(head []byte, frame int) {
+	if len(head) <= nginxPage-frame {
+		return
+	}
+	switch n := len(head) + frame; h.Front {
+	case Nginx:
 		h.note("answer head of %d bytes: nginx takes 4096 unless its buffer_size directive says more", n)
+	case HAProxy:
+		if n > haproxyHead {
+			h.note("answer head of %d bytes: HAProxy takes about 15000 unless tune.bufsize says more", n)
+		}
+	case Apache:
+		for line := range bytes.Lines(head) {
+			if len(line) >= apacheLine {
+				h.note("a line of %d bytes in the head of an answer: Apache takes less than 8190", len(line))
+				return
+			}
+		}
 	}
 }
 

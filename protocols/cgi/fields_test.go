@@ -1,6 +1,7 @@
 package cgi
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -88,5 +89,26 @@ func TestRefusal(t *testing.T) {
 	h, body := Refusal(431, true)
 	if got, _ := fields(h); len(body) != 0 || got != "Content-Type: text/plain; charset=utf-8|Content-Length: 36|" {
 		t.Errorf("%q, fields %q", body, got)
+	}
+}
+
+// A head that its front refuses is noted, with the number that counts there.
+func TestCheckSize(t *testing.T) {
+	for _, tc := range []struct {
+		front       Front
+		lines, size int // of a head
+		noted       bool
+	}{
+		{Nginx, 1, 4088, false}, {Nginx, 1, 4089, true},
+		{HAProxy, 10, 1400, false}, {HAProxy, 10, 1500, true},
+		{Apache, 10, 8189, false}, {Apache, 1, 8190, true},
+		{Lighttpd, 10, 9000, false}, {Caddy, 10, 9000, false},
+	} {
+		var notes []string
+		h := &AnswerHead{Front: tc.front, Note: func(s string) { notes = append(notes, s) }}
+		h.CheckSize(bytes.Repeat(append(bytes.Repeat([]byte("x"), tc.size-1), '\n'), tc.lines), 8)
+		if len(notes) > 1 || tc.noted != (len(notes) == 1) {
+			t.Errorf("front %d, %d lines of %d bytes: notes %q", tc.front, tc.lines, tc.size, notes)
+		}
 	}
 }

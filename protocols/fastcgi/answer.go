@@ -61,7 +61,7 @@ func appendHead(dst []byte, id uint16, h *cgi.AnswerHead, body []byte) (_ []byte
 	dst = h.AppendFields(dst)
 	dst = append(dst, "\r\n"...)
 	size := len(dst) - start - headerLen
-	h.CheckSize(headerLen + size)
+	h.CheckSize(dst[start+headerLen:], headerLen)
 	if size > maxPiece {
 		head := bytes.Clone(dst[start+headerLen:])
 		return appendStream(dst[:start], typeStdout, id, head), 0

@@ -26,7 +26,7 @@ func appendHead(dst []byte, h *cgi.AnswerHead) []byte {
 	dst = append(dst, "\r\n"...)
 	dst = h.AppendFields(dst)
 	dst = append(dst, "\r\n"...)
-	h.CheckSize(len(dst) - start)
+	h.CheckSize(dst[start:], 0)
 	return dst
 }
 
