@@ -61,7 +61,7 @@ nothing = None
 		"pkg/wsgi.py:application":  "for instance pkg.wsgi:application",
 		"nowhere.wsgi:app":         "there is no module 'nowhere'",
 		"lacks:application":        "No module named 'not_installed_anywhere'",
-		"broken:application":       "broken.py\", line 2, in <module>\n    1/0\n    ~^~\nZeroDivisionError: division by zero",
+		"broken:application":       "broken.py\", line 2, in <module>\n    1/0\n",
 		"syntax:application":       "SyntaxError",
 		"leaves:application":       "SystemExit: no database",
 	} {
