@@ -38,6 +38,7 @@ type preloader struct {
 type importer struct {
 	*child
 	gen     int
+	began   time.Time
 	said    chan handoff.Message // ready or failed
 	forked  chan handoff.Message
 	exited  chan exit   // has room for its end
@@ -57,7 +58,7 @@ func (l *launcher) preloaded(ctx context.Context, g *generation) error {
 // nothing is left of it.
 func (l *launcher) startImport(ctx context.Context, g *generation) (*importer, error) {
 	p := &importer{
-		child: &child{kind: KindPython, log: l.log, oom: l.oom}, gen: g.number,
+		child: &child{kind: KindPython, log: l.log, oom: l.oom}, gen: g.number, began: time.Now(),
 		said: make(chan handoff.Message, 1), forked: make(chan handoff.Message, 1), exited: make(chan exit, 1),
 	}
 	if err := l.forkImporter(p.child, g); err != nil {
@@ -116,7 +117,7 @@ func (l *launcher) preloadContract(p *child, fds *inheritance, g *generation) (s
 // reaped waits for the end of the process and explains one that nobody wanted.
 func (p *importer) reaped() {
 	e := p.Wait()
-	keys := []any{"gen", p.gen, "pid", p.pid, "status", (&Death{PID: p.pid, Code: e.code, Signal: e.signal, By: killer(e, 0)}).describe()}
+	keys := []any{"gen", p.gen, "pid", p.pid, "status", p.describe(e)}
 	if p.leaving.Load() {
 		p.log.Debug("preload process left", keys...)
 	} else {
@@ -127,6 +128,11 @@ func (p *importer) reaped() {
 	}
 	p.exited <- e
 	p.Bereave()
+}
+
+// describe says how the process ended.
+func (p *importer) describe(e exit) string {
+	return (&Death{PID: p.pid, Age: time.Since(p.began), Code: e.code, Signal: e.signal, By: killer(e, 0)}).describe()
 }
 
 // hear sorts what the preload process says.
@@ -163,7 +169,7 @@ func (p *importer) await(ctx context.Context, g *generation) error {
 			return &PrepareError{Reason: text[len(text)-1], Output: text}
 		case e := <-p.exited:
 			if failure.Reason == "" {
-				failure.Reason = "the preload process ended: " + (&Death{PID: p.pid, Code: e.code, Signal: e.signal}).describe()
+				failure.Reason = "the preload process ended: " + p.describe(e)
 			}
 			failure.Output = p.Output()
 			return failure

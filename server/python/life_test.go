@@ -256,6 +256,37 @@ def application(environ, start_response):
 	w.logged("a signal handler asked the worker to end")
 }
 
+// A stopped process finds all its signals at once when it goes on, each handled on
+// top of the one before.
+func TestManySignalsAtOnce(t *testing.T) {
+	w := start(t, options{files: map[string]string{"app.py": `
+import signal
+seen = set()
+for name in "ALRM", "VTALRM", "IO", "PWR":
+    signal.signal(getattr(signal, "SIG" + name), lambda number, frame: seen.add(number))
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [b"%d" % len(seen)]
+`}})
+	unix.Kill(w.cmd.Process.Pid, unix.SIGSTOP)
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(time.Millisecond) {
+		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.cmd.Process.Pid))
+		if strings.Contains(string(b), "State:\tT") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the worker does not stop:\n%s", b)
+		}
+	}
+	for _, s := range []unix.Signal{unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH, unix.SIGINT,
+		unix.SIGALRM, unix.SIGVTALRM, unix.SIGIO, unix.SIGPWR, unix.SIGCONT} {
+		unix.Kill(w.cmd.Process.Pid, s)
+	}
+	if status, body := w.get("/"); status != 200 || body != "4" {
+		t.Errorf("%d, %q of the application's four were handled", status, body)
+	}
+}
+
 // An application that closes descriptors which are not its own is told so.
 func TestDescriptorsClosedByTheApplication(t *testing.T) {
 	w := start(t, options{files: map[string]string{"app.py": "import os, appd_engine\ndef application(environ, start_response):\n    os.close(appd_engine.fileno())\n    start_response('200 OK', [])\n    return []\n"}})

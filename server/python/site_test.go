@@ -20,11 +20,12 @@ import (
 
 // site is an appd and an nginx in front of it, in a folder of their own.
 type site struct {
-	t     *testing.T
-	dir   string
-	appd  *exec.Cmd
-	ended chan struct{}
-	log   buffer
+	t      *testing.T
+	dir    string
+	cgroup string // that appd runs in, "": the test's
+	appd   *exec.Cmd
+	ended  chan struct{}
+	log    buffer
 }
 
 var protocols = []string{"fastcgi", "fastcgi-keep", "uwsgi", "http", "http-keep"}
@@ -106,6 +107,9 @@ func (s *site) begin() {
 		s.t.Fatal(err)
 	}
 	s.appd = exec.Command(bin, "-c", s.dir+"/appd.hcl")
+	if s.cgroup != "" {
+		s.appd = exec.Command("sh", "-c", "echo $$ > "+s.cgroup+"/cgroup.procs && exec \"$@\"", "sh", bin, "-c", s.dir+"/appd.hcl")
+	}
 	s.appd.Env = append(os.Environ(), "APPD_ENGINE="+lib)
 	s.appd.Stdout, s.appd.Stderr = &s.log, &s.log
 	if err := s.appd.Start(); err != nil {

@@ -70,6 +70,7 @@ static PyObject *ready(PyObject *self, PyObject *args) {
 	const char *files;
 	if (!PyArg_ParseTuple(args, "s:ready", &files))
 		return NULL;
+	signals_on_stack();
 	char *bad = appd_ready((char *)files);
 	return bad ? raise_text(bad) : none();
 }
@@ -220,6 +221,7 @@ static PyModuleDef definition = {
 };
 
 __attribute__((visibility("default"))) PyObject *PyInit_appd_engine(void) {
+	signals_after();
 	*(void **)&utf8_and_size = dlsym(RTLD_DEFAULT, "PyUnicode_AsUTF8AndSize");
 	if (environ_setup() < 0 || input_setup() < 0 || serve_setup() < 0)
 		return NULL;

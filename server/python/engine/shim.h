@@ -133,6 +133,11 @@ bool threads_leaving(void);
 /* slack.c */
 void slack_restore(void);
 
+/* signals.c */
+void signals_before(void);
+void signals_after(void);
+void signals_on_stack(void);
+
 /* descriptors.c */
 void descriptors_before(void);
 void descriptors_after(void);

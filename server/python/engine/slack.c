@@ -21,6 +21,7 @@ __attribute__((constructor(101))) static void before_go(void) {
 	before = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
 	prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0);
 	descriptors_before();
+	signals_before();
 }
 
 void slack_restore(void) {

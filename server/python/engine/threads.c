@@ -60,6 +60,16 @@ static void leave(void) { atomic_fetch_sub(&busy, 1); }
 /* all_busy: nobody but the mover could take a request. */
 static bool all_busy(void) { return atomic_load(&busy) >= thread_count; }
 
+/* race_begins lets the other side of a race go first, and race_ends says that it
+ * could; in builds for tests (races.go). */
+#ifdef APPD_RACE_MS
+static void race_begins(void) { nanosleep(&(struct timespec){.tv_nsec = APPD_RACE_MS * 1000000}, NULL); }
+static void race_ends(void) { dprintf(STDERR_FILENO, "raced\n"); }
+#else
+static inline void race_begins(void) {}
+static inline void race_ends(void) {}
+#endif
+
 /* stop_accepting leaves new connections to other workers, and accept_again is what a
  * thread calls before it waits. The mover says that it stops before it looks for the
  * last time whether all are busy, and a thread counts as idle before it looks whether
@@ -70,10 +80,13 @@ static void stop_accepting(void) {
 		return;
 	pthread_mutex_lock(&accept_lock);
 	accepting_stopped = true;
-	if (all_busy())
+	if (all_busy()) {
+		race_begins();
 		appd_accept(0);
-	else
+		race_ends();
+	} else {
 		accepting_stopped = false;
+	}
 	pthread_mutex_unlock(&accept_lock);
 }
 

@@ -1,0 +1,130 @@
+// Several threads, connections that are kept, and the moments when all are busy.
+
+package python_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/appd-server/appd/internal/handoff"
+	"github.com/appd-server/appd/protocols/cgi"
+	"github.com/appd-server/appd/protocols/fastcgi"
+	"github.com/appd-server/appd/server/python"
+)
+
+// A request on a kept connection does not wait for the thread that served that
+// connection last, while another thread of the worker is idle.
+func TestKeptConnectionsHaveNoThread(t *testing.T) {
+	w := suite(t, options{settings: map[string]any{"threads": 2}})
+	var kept []func()
+	for range 6 {
+		kept = append(kept, keptHTTP(t, w), keptFastCGI(t, w))
+	}
+	for _, ask := range kept {
+		ask()
+	}
+	for range 3 { // whichever thread is held
+		gate := filepath.Join(t.TempDir(), "gate")
+		var held sync.WaitGroup
+		held.Go(func() { w.get("/hold?" + gate) })
+		w.busy(1)
+		for _, ask := range kept {
+			ask() // waits for the gate if it waits for that thread, and fails
+		}
+		touch(t, gate)
+		held.Wait()
+	}
+}
+
+// patience is how long an answer may take that must not wait for a gate.
+const patience = 30 * time.Second
+
+// keptHTTP opens a connection and returns what asks once on it.
+func keptHTTP(t *testing.T, w *worker) func() {
+	c := dial(t, w)
+	r := bufio.NewReader(c)
+	return func() {
+		t.Helper()
+		c.SetDeadline(time.Now().Add(patience))
+		io.WriteString(c, "GET /generator HTTP/1.1\r\nHost: h\r\n\r\n")
+		answer, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatalf("HTTP: %v", err)
+		}
+		if b, err := io.ReadAll(answer.Body); err != nil || !strings.HasPrefix(string(b), "item 0") {
+			t.Fatalf("HTTP: %q, %v", b, err)
+		}
+	}
+}
+
+// keptFastCGI is keptHTTP over FastCGI.
+func keptFastCGI(t *testing.T, w *worker) func() {
+	c := dial(t, w)
+	request := fastcgi.AppendRequest(nil, 1, true, []cgi.Var{
+		{Name: "REQUEST_METHOD", Value: "GET"}, {Name: "PATH_INFO", Value: "/generator"}, {Name: "REQUEST_URI", Value: "/generator"},
+		{Name: "SERVER_PROTOCOL", Value: "HTTP/1.1"},
+	}, nil)
+	return func() {
+		t.Helper()
+		c.SetDeadline(time.Now().Add(patience))
+		c.Write(request)
+		for kind := byte(0); kind != 3; { // END_REQUEST
+			header := make([]byte, 8)
+			if _, err := io.ReadFull(c, header); err != nil {
+				t.Fatalf("FastCGI: %v", err)
+			}
+			kind = header[1]
+			io.CopyN(io.Discard, c, int64(header[4])<<8+int64(header[5])+int64(header[6]))
+		}
+	}
+}
+
+// racing is the engine that pauses where two threads could pass each other.
+var racing = sync.OnceValues(func() (string, error) {
+	dir := filepath.Join(built, "racing")
+	os.Mkdir(dir, 0o755)
+	path := filepath.Join(dir, python.EngineName)
+	return path, build(path, "-tags=races", "-buildmode=c-shared", "-ldflags=-s", "./engine")
+})
+
+// A thread that comes out of the application while the mover is about to stop
+// accepting goes to wait; the worker must not be deaf then, nor with several threads.
+func TestWorkerThatWaitsAccepts(t *testing.T) {
+	path, err := racing()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, threads := range []int{1, 2} {
+		t.Run(fmt.Sprint("threads=", threads), func(t *testing.T) {
+			w := suite(t, options{settings: map[string]any{"threads": threads}, change: func(h *handoff.Handoff) { h.Python.Engine = path }})
+			for range 3 {
+				races := strings.Count(w.output.String(), "raced")
+				var busy sync.WaitGroup
+				for range threads { // longer than the mover waits before it looks, shorter than its pause
+					busy.Go(func() { w.get("/sleep?0.1") })
+				}
+				busy.Wait()
+				w.printed("raced", races+1)
+				c, err := net.Dial("unix", w.socket)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.SetDeadline(time.Now().Add(patience))
+				io.WriteString(c, "GET /generator HTTP/1.0\r\n\r\n")
+				if b, err := io.ReadAll(c); !strings.Contains(string(b), " 200 ") {
+					t.Fatalf("the worker is deaf: %q, %v", b, err)
+				}
+				c.Close()
+			}
+		})
+	}
+}
