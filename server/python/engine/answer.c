@@ -358,15 +358,16 @@ int answer_send(struct exchange *x, const char *p, size_t n, bool last) {
 		fill_head(x, &head);
 	int flags = last ? APPD_LAST | (x->done_with_answer ? APPD_DONE : 0) : 0;
 	uint64_t id = x->request.id;
+	struct appd_head *h = x->head_sent ? NULL : &head;
 	int64_t waiting;
+	x->head_sent = true; /* before other threads run: nobody may change it from now on */
 	if (settings.one_thread) {
-		waiting = appd_answer(id, x->head_sent ? NULL : &head, (char *)p, n, flags);
+		waiting = appd_answer(id, h, (char *)p, n, flags);
 	} else {
 		PyThreadState *ts = PyEval_SaveThread();
-		waiting = appd_answer(id, x->head_sent ? NULL : &head, (char *)p, n, flags);
+		waiting = appd_answer(id, h, (char *)p, n, flags);
 		PyEval_RestoreThread(ts);
 	}
-	x->head_sent = true;
 	x->sent += n;
 	if (last)
 		x->ended = true;
@@ -389,10 +390,11 @@ int answer_file(struct exchange *x, int fd, int64_t off, int64_t n) {
 	if (!last || n == 0)
 		return answer_send(x, "", 0, true);
 	fill_head(x, &head);
-	PyThreadState *ts = PyEval_SaveThread();
-	int64_t sent = appd_sendfile(x->request.id, x->head_sent ? NULL : &head, fd, off, n);
-	PyEval_RestoreThread(ts);
+	struct appd_head *h = x->head_sent ? NULL : &head;
 	x->head_sent = true;
+	PyThreadState *ts = PyEval_SaveThread();
+	int64_t sent = appd_sendfile(x->request.id, h, fd, off, n);
+	PyEval_RestoreThread(ts);
 	x->sent += sent < 0 ? 0 : sent;
 	if (sent < n) { /* the client went away, or the file became shorter */
 		appd_break(x->request.id);

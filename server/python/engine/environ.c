@@ -5,6 +5,9 @@
  * packed variables it was made from. A request whose names fit a template gets a
  * copy of its dict and sets only what differs; any other is built name by name,
  * with interned keys, and becomes a template itself.
+ *
+ * Copying a dict may collect garbage, which runs code of the application's, and then
+ * other threads: whatever was read of a template before is looked at again after it.
  */
 #include "python.h"
 #include "shim.h"
@@ -17,6 +20,7 @@ enum { TEMPLATES = 4, MAX_VARS = 256, KEYS = 1024, MAX_KEY = 64, MAX_DIFFERENT =
 struct template {
 	char *vars;
 	uint32_t capacity, used, count;
+	uint32_t stamp; /* another one after each change */
 	PyObject *dict;
 	PyObject *keys[MAX_VARS];
 };
@@ -51,8 +55,8 @@ static PyObject *key_for(const char *name, uint32_t n) {
 	PyObject *o = PyUnicode_DecodeLatin1(name, n, NULL);
 	if (!o || n > MAX_KEY)
 		return o;
-	PyUnicode_InternInPlace(&o);
-	if (!k->object) { /* names come from clients too: the table never grows nor churns */
+	if (!k->object) { /* names come from clients too: the table never grows nor churns, and */
+		PyUnicode_InternInPlace(&o); /* what is interned stays for ever in some versions */
 		Py_IncRef(o);
 		k->object = o;
 		k->hash = h;
@@ -105,7 +109,15 @@ static PyObject *from_template(const struct template *t, const struct appd_reque
 		values[n] = b.value;
 		lengths[n++] = b.value_length;
 	}
-	PyObject *d = PyDict_Copy(t->dict);
+	PyObject *dict = t->dict;
+	uint32_t stamp = t->stamp;
+	Py_IncRef(dict);
+	PyObject *d = PyDict_Copy(dict);
+	Py_DecRef(dict);
+	if (d && t->stamp != stamp) {
+		Py_DecRef(d);
+		return NULL;
+	}
 	for (int i = 0; d && i < n; i++)
 		if (set(d, t->keys[todo[i]], values[i], lengths[i]) < 0) {
 			Py_DecRef(d);
@@ -115,39 +127,58 @@ static PyObject *from_template(const struct template *t, const struct appd_reque
 	return d;
 }
 
-/* remember makes a template of what was just built. A failure only costs speed. */
-static void remember(const struct appd_request *r, PyObject *environ) {
-	struct template *t = &templates[newest = (newest + 1) % TEMPLATES];
-	if (t->dict) {
-		for (uint32_t i = 0; i < t->count; i++)
-			Py_DecRef(t->keys[i]);
-		Py_DecRef(t->dict);
-		t->dict = NULL;
-	}
-	if (r->count > MAX_VARS || r->used > (64 << 10))
-		return;
+/* forget makes room in a template. */
+static void forget(struct template *t) {
+	PyObject *dict = t->dict;
+	uint32_t n = t->count;
+	t->stamp++;
+	t->dict = NULL;
+	t->count = 0;
+	for (uint32_t i = 0; dict && i < n; i++)
+		Py_DecRef(t->keys[i]);
+	if (dict)
+		Py_DecRef(dict);
+}
+
+/* fill makes t what r and its environ are; nothing in here collects garbage. */
+static bool fill(struct template *t, const struct appd_request *r, PyObject *dict) {
 	if (t->capacity < r->used) {
 		char *p = realloc(t->vars, r->used);
 		if (!p)
-			return;
+			return false;
 		t->vars = p;
 		t->capacity = r->used;
 	}
 	t->used = r->used;
-	t->count = r->count;
 	memcpy(t->vars, r->vars, r->used);
 	struct cursor c = {.at = t->vars};
-	for (uint32_t i = 0; i < t->count; i++) {
+	for (uint32_t i = 0; i < r->count; i++) {
 		step(&c);
 		if (!(t->keys[i] = key_for(c.name, c.name_length))) {
 			PyErr_Clear();
 			while (i-- > 0)
 				Py_DecRef(t->keys[i]);
-			return;
+			return false;
 		}
 	}
-	if (!(t->dict = PyDict_Copy(environ)))
+	t->count = r->count;
+	t->dict = dict;
+	return true;
+}
+
+/* remember makes a template of what was just built. A failure only costs speed. */
+static void remember(const struct appd_request *r, PyObject *environ) {
+	if (r->count > MAX_VARS || r->used > (64 << 10))
+		return;
+	PyObject *dict = PyDict_Copy(environ);
+	if (!dict) {
 		PyErr_Clear();
+		return;
+	}
+	struct template *t = &templates[newest = (newest + 1) % TEMPLATES];
+	forget(t);
+	if (!fill(t, r, dict))
+		Py_DecRef(dict);
 }
 
 static PyObject *from_scratch(const struct appd_request *r) {

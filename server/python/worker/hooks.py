@@ -1,7 +1,6 @@
 """Hooks: callables of the application's, with the arguments that gunicorn gives."""
 import inspect
 import os
-import threading
 import types
 
 from appd_worker import load, log
@@ -77,7 +76,7 @@ class Hooks:
         self.server = Server(info, cfg)
         self.worker = Worker(info, cfg)
         self.functions = {name: load.load(configured[name], name) for name in NAMES if configured.get(name)}
-        self.current = threading.local()
+        self.requests = {}  # what pre_request saw, by the identity of its environ
         wanted = "pre_request" in self.functions or "post_request" in self.functions
         self.pre_request = self.before if wanted else None
         self.post_request = self.after if wanted else None
@@ -109,11 +108,11 @@ class Hooks:
 
     def before(self, environ):
         self.worker.nr += 1
-        request = environ["appd.request"] = Request(environ)
+        request = self.requests[id(environ)] = Request(environ)
         self.call("pre_request", self.worker, request)
 
     def after(self, environ, code, reason, headers, sent):
-        request = environ.pop("appd.request", None) or Request(environ)
+        request = self.requests.pop(id(environ))
         self.call("post_request", self.worker, request, environ, Response(code, reason, headers, sent))
 
 

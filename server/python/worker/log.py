@@ -43,7 +43,7 @@ def failure(environ, kind, error, trace, shown):
     """The application raised. shown is None when its client had gone before."""
     if shown is None:
         return
-    request = "%s %s" % (environ["REQUEST_METHOD"], environ["REQUEST_URI"]) if environ else "a request"
+    request = "%s %s" % (environ.get("REQUEST_METHOD", "?"), environ.get("REQUEST_URI", "?")) if environ else "a request"
     if errors.disabled or not errors.handlers:  # logging.config disables loggers it does not know
         print("error in %s" % request, file=sys.stderr)
         traceback.print_exception(kind, error, trace)
