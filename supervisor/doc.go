@@ -12,7 +12,7 @@
 //
 //	starting: ready>ready exit>waiting end>gone drain>draining hurry>draining kill>draining
 //	ready:    hard>draining alone>draining silent>draining resign>draining timer>draining exit>waiting end>gone drain>draining hurry>draining kill>draining
-//	draining: exit>gone end>gone
+//	draining: end>gone
 //	waiting:  timer>starting drain>gone hurry>gone kill>gone
 //	gone:
 //

@@ -44,7 +44,7 @@ func (w *worker) slay(m message) {
 	w.why = m.why
 	w.s.log.Error("worker must die", append(w.keys(), "reason", string(w.reason), "error", m.why)...)
 	w.s.succeed(w)
-	if w.reason == MaxMemory || w.s.sys.stopped(w.proc.PID()) {
+	if m.reason == MaxMemory || w.s.sys.stopped(w.proc.PID()) {
 		w.stage = stageKill // it cannot, or need not, say anything
 	}
 	w.execute(m)

@@ -23,6 +23,7 @@ type fakeWorld struct {
 	noDump   bool
 	settings *handoff.Settings
 	queue    int
+	forkTime time.Duration
 
 	mu      sync.Mutex
 	procs   []*fakeProcess
@@ -35,6 +36,13 @@ type fakeWorld struct {
 	hooks   []string
 	err     error
 	over    bool
+	rows    map[row]bool // of the table that were followed
+}
+
+// row is a place in the table.
+type row struct {
+	state
+	event
 }
 
 // inWorld runs f beside a supervisor in a bubble of virtual time, then stops the
@@ -44,6 +52,7 @@ func inWorld(t *testing.T, cfg Config, w *fakeWorld, f func()) {
 	synctest.Test(t, func(t *testing.T) {
 		w.t, w.begun = t, time.Now()
 		w.silent, w.stopped, w.memory = map[int]bool{}, map[int]bool{}, map[int]int64{}
+		w.rows = map[row]bool{}
 		if w.behave == nil {
 			w.behave = obedient
 		}
@@ -77,6 +86,7 @@ func inWorld(t *testing.T, cfg Config, w *fakeWorld, f func()) {
 func (w *fakeWorld) system() system {
 	return system{
 		launch: func(_ context.Context, o order) (process, error) {
+			time.Sleep(w.forkTime)
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.starts = append(w.starts, time.Since(w.begun))
@@ -125,6 +135,9 @@ func (w *fakeWorld) system() system {
 		title:  func(string) {},
 		reap:   func() {},
 		close:  func() {},
+		handled: func(st state, e event) {
+			w.set(func() { w.rows[row{st, e}] = true })
+		},
 	}
 }
 

@@ -116,6 +116,9 @@ func (s *Supervisor) handle(w *worker, m message) {
 	if step.do == nil {
 		return
 	}
+	if s.sys.handled != nil {
+		s.sys.handled(w.state, m.event)
+	}
 	from := w.state
 	if from != step.next {
 		w.state, w.since = step.next, time.Now()

@@ -59,4 +59,5 @@ type system struct {
 	title   func(name string)  // of our own process, with the application's name
 	reap    func()             // strangers that became our children
 	close   func()
+	handled func(state, event) // a row of the table is about to be followed; nil outside of tests
 }

@@ -66,8 +66,13 @@ func (s *Supervisor) inspect(w *worker, late bool) {
 			return
 		}
 	}
-	if w.state == ready {
-		s.limits(w)
+	memory := s.memory(w)
+	switch hard := w.gen.cfg.Recycle.MemoryHard; {
+	case hard > 0 && memory > hard && w.stage == stageDump:
+		why := fmt.Sprintf("%d bytes, limit %d", memory, hard)
+		s.after(message{worker: w, event: evHard, reason: MaxMemory, why: why})
+	case w.state == ready:
+		s.recycle(w, memory)
 	}
 }
 
@@ -120,16 +125,10 @@ func (g *generation) obedience() time.Duration {
 	return 0
 }
 
-// limits sees to recycling, one worker at a time; only the hard limit of memory
-// does not wait.
-func (s *Supervisor) limits(w *worker) {
+// recycle sees to the limits after which a healthy worker is replaced, one worker at a
+// time.
+func (s *Supervisor) recycle(w *worker, memory int64) {
 	r := &w.gen.cfg.Recycle
-	memory := s.memory(w, r)
-	if r.MemoryHard > 0 && memory > r.MemoryHard {
-		why := fmt.Sprintf("%d bytes, limit %d", memory, r.MemoryHard)
-		s.after(message{worker: w, event: evHard, reason: MaxMemory, why: why})
-		return
-	}
 	if s.recycling != nil || s.reloading != nil || s.upgrading != nil || w.reason != None || s.stopping != running {
 		return
 	}
@@ -150,7 +149,8 @@ func (s *Supervisor) limits(w *worker) {
 
 // memory measures w when a limit asks for it: exactly only when a cheap upper bound
 // is over the lower of the limits.
-func (s *Supervisor) memory(w *worker, r *Recycle) int64 {
+func (s *Supervisor) memory(w *worker) int64 {
+	r := &w.gen.cfg.Recycle
 	limit := r.Memory
 	if limit == 0 || r.MemoryHard > 0 && r.MemoryHard < limit {
 		limit = r.MemoryHard
