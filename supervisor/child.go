@@ -30,9 +30,26 @@ type child struct {
 	out     *os.File // our ends of its streams, nil when they are passed through
 	err     *os.File
 	tail    tail
-	readers sync.WaitGroup
 	packets chan packet
-	ended   chan struct{}
+
+	attended chan struct{} // closed when somebody listens to it
+	ended    chan struct{} // closed when it has ended
+
+	mu      sync.Mutex
+	over    bool           // guarded by mu: its number may be somebody else's
+	last    bool           // guarded by mu: nothing more is started beside it
+	readers sync.WaitGroup // grows under mu, and not after last
+}
+
+// beside runs f in a goroutine for which Wait waits; false when it no longer would.
+func (p *child) beside(f func()) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.last {
+		return false
+	}
+	p.readers.Go(f)
+	return true
 }
 
 // streams makes stdin, stdout and stderr of the child.
@@ -61,7 +78,7 @@ func (p *child) streams(fds *inheritance, capture bool) error {
 
 // hold takes charge of the process that was just forked; keys go with the lines of its output.
 func (p *child) hold(pid, pidfd int, keys []any) error {
-	p.pid, p.ended = pid, make(chan struct{})
+	p.pid, p.ended, p.attended = pid, make(chan struct{}), make(chan struct{})
 	if pidfd < 0 {
 		var err error
 		if pidfd, err = unix.PidfdOpen(pid, 0); err != nil {
@@ -77,7 +94,7 @@ func (p *child) hold(pid, pidfd int, keys []any) error {
 	for _, r := range []*os.File{p.out, p.err} {
 		if r != nil {
 			c := &collector{log: p.log, keys: keys, tail: &p.tail}
-			p.readers.Go(func() { c.read(r) })
+			p.beside(func() { c.read(r) })
 		}
 	}
 	return nil
@@ -103,13 +120,12 @@ func (p *child) Signal(sig syscall.Signal) {
 
 // Kill sends sig to the process and to those of its group.
 func (p *child) Kill(sig syscall.Signal) {
-	select {
-	case <-p.ended:
-		return
-	default:
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.over {
+		p.Signal(sig)
+		unix.Kill(-p.pid, sig)
 	}
-	p.Signal(sig)
-	unix.Kill(-p.pid, sig)
 }
 
 func (p *child) withPidfd(f func(int)) {

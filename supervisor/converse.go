@@ -26,15 +26,17 @@ type packet struct {
 	fds []int
 }
 
-// Attend starts to listen to what the worker says.
+// Attend starts to listen to what the worker says. Wait waits for that: the words of a
+// process that ends at once must not be lost.
 func (p *child) Attend(hear func(handoff.Message, []int)) {
+	defer close(p.attended)
 	if p.control == nil {
-		p.readers.Go(func() { p.awaitReady(hear) })
+		p.beside(func() { p.awaitReady(hear) })
 		return
 	}
 	p.packets = make(chan packet, sendRoom)
-	p.readers.Go(p.write)
-	p.readers.Go(func() {
+	p.beside(p.write)
+	p.beside(func() {
 		for {
 			m, fds, err := p.control.Receive()
 			switch {
@@ -131,14 +133,14 @@ func (p *child) Profile(seconds int, done func([]byte, error)) {
 func (p *child) receive(m handoff.Message, limit time.Duration, done func([]byte, error)) {
 	var ends [2]int
 	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
-		p.readers.Go(func() { done(nil, os.NewSyscallError("pipe", err)) })
+		go done(nil, os.NewSyscallError("pipe", err))
 		return
 	}
 	unix.SetNonblock(ends[0], true)
 	r := os.NewFile(uintptr(ends[0]), "dump")
 	p.Send(m, ends[1])
 	unix.Close(ends[1])
-	p.readers.Go(func() {
+	going := p.beside(func() {
 		defer r.Close()
 		r.SetReadDeadline(time.Now().Add(limit))
 		text, err := io.ReadAll(io.LimitReader(r, maxDump))
@@ -150,4 +152,8 @@ func (p *child) receive(m handoff.Message, limit time.Duration, done func([]byte
 		}
 		done(text, err)
 	})
+	if !going {
+		r.Close()
+		go done(nil, errors.New("the worker has ended"))
+	}
 }

@@ -4,6 +4,7 @@ package supervisor
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"syscall"
@@ -42,6 +43,8 @@ func (s *Supervisor) died(w *worker, e exit) {
 		w.reason = unaskedReason(e, d.By, w.wasReady)
 	}
 	switch {
+	case errors.Is(e.err, errUnwanted):
+		w.why = cmp.Or(w.why, e.err.Error())
 	case e.err != nil:
 		w.why = e.err.Error()
 	case w.reason == Crashed && w.why == "" && e.code == 0 && e.signal == 0:

@@ -24,6 +24,7 @@ type fakeWorld struct {
 	settings *handoff.Settings
 	queue    int
 	forkTime time.Duration
+	hangs    HookPoint // its hook never ends by itself
 
 	mu      sync.Mutex
 	procs   []*fakeProcess
@@ -111,7 +112,10 @@ func (w *fakeWorld) system() system {
 			w.set(func() { n = w.queue })
 			return n, 100
 		},
-		hook: func(_ context.Context, cfg *Config, on HookPoint, _ ...string) error {
+		hook: func(ctx context.Context, cfg *Config, on HookPoint, _ ...string) error {
+			if on == w.hangs {
+				<-ctx.Done()
+			}
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.hooks = append(w.hooks, string(on))

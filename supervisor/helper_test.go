@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -132,6 +133,10 @@ func supervisorMain() {
 	}
 	if os.Getenv("HANG_UPGRADE") != "" && os.Getenv(upgradeEnv) != "" {
 		cfg.App.Env = append(cfg.App.Env, "BEHAVE=hang")
+	}
+	if os.Getenv("STOP_UPGRADE") != "" && os.Getenv(upgradeEnv) != "" {
+		fmt.Println("supervisor stopped")
+		syscall.Kill(os.Getpid(), syscall.SIGSTOP)
 	}
 	s, err := New(cfg)
 	if err == nil {

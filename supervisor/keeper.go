@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/appd-server/appd/internal/handoff"
 )
 
 const (
@@ -30,30 +32,53 @@ const (
 // children nor those that ignore the signal. The keeper reads from a pipe; its end
 // says that we are gone.
 type keeper struct {
-	mu   sync.Mutex
-	pipe *os.File // nil until it is needed
-	proc *child
+	mu     sync.Mutex
+	pipe   *os.File // nil until it is needed
+	proc   *child
+	groups map[int]string // that it knows, with the start time of the leader
 }
 
-// guard adds a process group. Without a keeper PR_SET_PDEATHSIG has to do.
+// guard adds a process group. Without a keeper PR_SET_PDEATHSIG has to do. One that has
+// died is replaced.
 func (k *keeper) guard(l *launcher, g *generation, pid int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.pipe == nil {
-		if err := k.start(l, g); err != nil {
-			l.log.Warn("nobody will end the workers if appd is killed", "error", err)
-			return
+	if k.groups == nil {
+		k.groups = map[int]string{}
+	}
+	k.groups[pid] = startTime(pid)
+	if k.pipe != nil && k.say(fmt.Sprintf("+%d %s\n", pid, k.groups[pid])) == nil {
+		return
+	}
+	if k.pipe != nil {
+		k.proc.Kill(syscall.SIGKILL) // or it would take the end of its pipe for ours
+	}
+	k.end()
+	err := k.start(l, g)
+	for known, born := range k.groups {
+		if err == nil {
+			err = k.say(fmt.Sprintf("+%d %s\n", known, born))
 		}
 	}
-	fmt.Fprintf(k.pipe, "+%d %s\n", pid, startTime(pid))
+	if err != nil {
+		l.log.Warn("nobody will end the workers if appd is killed", "error", err)
+	}
+}
+
+// say writes a line to the keeper, which reads at once or is stuck.
+func (k *keeper) say(line string) error {
+	k.pipe.SetWriteDeadline(time.Now().Add(time.Second))
+	_, err := k.pipe.WriteString(line)
+	return err
 }
 
 // release takes a group off the list.
 func (k *keeper) release(pid int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	delete(k.groups, pid)
 	if k.pipe != nil {
-		fmt.Fprintf(k.pipe, "-%d\n", pid)
+		_ = k.say(fmt.Sprintf("-%d\n", pid)) // the next one that starts hears of it
 	}
 }
 
@@ -74,6 +99,7 @@ func (k *keeper) start(l *launcher, g *generation) error {
 	}
 	fds.files[0] = ends[0]
 	fds.owned = append(fds.owned, ends[0])
+	unix.SetNonblock(ends[1], true)
 	k.pipe = os.NewFile(uintptr(ends[1]), "keeper")
 	argv := []string{self(g.cfg)[0], g.cfg.ExecVerb, keeperWord}
 	pidfd := -1
@@ -90,6 +116,7 @@ func (k *keeper) start(l *launcher, g *generation) error {
 		p.abort()
 		return err
 	}
+	p.Attend(func(handoff.Message, []int) {})
 	k.proc = p
 	return nil
 }
@@ -98,9 +125,15 @@ func (k *keeper) start(l *launcher, g *generation) error {
 func (k *keeper) close() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.end()
+}
+
+// end closes the pipe of the present keeper, and waits for its end.
+func (k *keeper) end() {
 	if k.pipe == nil {
 		return
 	}
+	k.proc.Signal(syscall.SIGCONT) // somebody may have stopped it
 	k.pipe.Close()
 	k.proc.Wait()
 	k.proc.Close()

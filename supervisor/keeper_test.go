@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -57,4 +58,36 @@ func TestTheKeeperEndsWholeGroups(t *testing.T) {
 	if left := q.everybody(); len(left) > 0 {
 		t.Errorf("processes %v are left", left)
 	}
+}
+
+// A keeper that died is replaced with the next worker; nobody is ended for it, and
+// everybody when the supervisor is killed.
+func TestAnotherKeeper(t *testing.T) {
+	t.Parallel()
+	p := startProgram(t, programConfig{Kind: KindExec, Env: []string{"BEHAVE=children"}}, nil)
+	p.eventually("workers, their children and the keeper", func() bool { return len(p.everybody()) >= 8 })
+	syscall.Kill(p.keeper(t), syscall.SIGKILL)
+	before := p.says("worker ready")
+	syscall.Kill(p.cmd.Process.Pid, syscall.SIGTTIN)
+	p.eventually("one worker more", func() bool { return p.says("worker ready") == before+1 })
+	if n := p.says("worker died"); n > 0 {
+		t.Errorf("%d workers died with the keeper\n%s", n, p.out)
+	}
+	syscall.Kill(p.cmd.Process.Pid, syscall.SIGKILL)
+	p.eventually("nobody is left", func() bool { return len(p.everybody()) == 0 })
+}
+
+// keeper is the pid of p's keeper.
+func (p *program) keeper(t *testing.T) int {
+	t.Helper()
+	found := 0
+	p.eventually("a keeper", func() bool {
+		for _, pid := range p.everybody() {
+			if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err == nil && strings.Contains(string(text), keeperWord) {
+				found = pid
+			}
+		}
+		return found != 0
+	})
+	return found
 }

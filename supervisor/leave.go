@@ -88,10 +88,14 @@ func (w *worker) ask(m handoff.Message) {
 	}
 }
 
-// depart keeps why a worker leaves now; the first reason counts.
+// depart keeps why a worker leaves now; the first reason counts. A process that is not
+// there yet need not come.
 func (w *worker) depart(m message) {
 	w.note(m)
 	w.leaving = true
+	if w.proc == nil && w.unwanted != nil {
+		w.unwanted(errUnwanted)
+	}
 }
 
 // note keeps why a worker is to leave.

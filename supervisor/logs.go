@@ -35,12 +35,25 @@ func openLog(path string, std int) (*logFile, error) {
 	if path == "-" {
 		f.fd, err = unix.FcntlInt(uintptr(std), unix.F_DUPFD_CLOEXEC, 3)
 	} else {
-		f.fd, err = unix.Open(path, unix.O_WRONLY|unix.O_APPEND|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NOCTTY, 0o640)
+		// What workers share must block: they write whole lines or none.
+		if f.fd, err = OpenLog(path); err == nil {
+			err = unix.SetNonblock(f.fd, false)
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("log %s: %w", path, err)
 	}
 	return f, nil
+}
+
+// OpenLog opens a log for appending, non-blocking. It does not wait for a reader if that
+// is a named pipe: one that nobody reads is an error.
+func OpenLog(path string) (fd int, err error) {
+	fd, err = unix.Open(path, unix.O_WRONLY|unix.O_APPEND|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NOCTTY|unix.O_NONBLOCK, 0o640)
+	if err == unix.ENXIO {
+		return -1, errors.New("nobody reads this pipe")
+	}
+	return fd, err
 }
 
 func (f *logFile) close() {

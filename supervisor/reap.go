@@ -18,10 +18,12 @@ const (
 	pollPeriod = 50 * time.Millisecond
 )
 
-// Wait waits for the end and for the last words. [child.Bereave] must follow.
+// Wait waits for the end and for the last words. [child.Attend] is called before or
+// meanwhile; [child.Bereave] must follow.
 func (p *child) Wait() exit {
 	e := p.reap()
 	close(p.ended)
+	<-p.attended
 	p.lastWords()
 	return e
 }
@@ -39,6 +41,9 @@ func (p *child) reap() exit {
 		err := waitid(unix.P_PIDFD, int(fd), &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT)
 		return err != nil || info.pid != 0
 	})
+	p.mu.Lock()
+	p.over = true
+	p.mu.Unlock()
 	unix.Kill(-p.pid, unix.SIGTERM)
 	var use unix.Rusage
 	if werr := waitidUsage(unix.P_PID, p.pid, &info, unix.WEXITED, &use); werr != nil || err != nil {
@@ -93,6 +98,9 @@ func (p *child) lastWords() {
 	if p.notify != nil {
 		p.notify.close()
 	}
+	p.mu.Lock()
+	p.last = true
+	p.mu.Unlock()
 	p.readers.Wait()
 }
 

@@ -38,36 +38,42 @@ var Verbs = []Verb{
 // to write a line, which the kernel starts again until TTOU is ignored. That is no
 // wish for fewer workers, and the loop cannot see to it: the line may be its own.
 func (s *Supervisor) listenSignals() (stop func()) {
-	verbs := map[os.Signal]func(*Supervisor){}
-	inbox := make(chan os.Signal, 64)
+	signal.Ignore(syscall.SIGPIPE)
+	quit := make(chan struct{})
+	var inboxes []chan os.Signal
 	for _, v := range Verbs {
 		if v.Signal == syscall.SIGTTOU && KeepWriting(s.cfg.Dev) {
 			continue
 		}
-		verbs[v.Signal] = v.do
+		// One for each: a flood of one signal must not push another out.
+		inbox := make(chan os.Signal, 16)
+		inboxes = append(inboxes, inbox)
 		signal.Notify(inbox, v.Signal)
+		s.task(func() { s.hearSignal(v, inbox, quit) })
 	}
-	signal.Ignore(syscall.SIGPIPE)
-	quit := make(chan struct{})
-	s.task(func() {
-		for {
-			select {
-			case sig := <-inbox:
-				if sig == syscall.SIGTTOU && KeepWriting(false) {
-					continue
-				}
-				s.post(message{do: func() {
-					s.log.Debug(sig.String(), "signal", int(sig.(syscall.Signal)))
-					verbs[sig](s)
-				}})
-			case <-quit:
-				return
-			}
-		}
-	})
 	return func() {
-		signal.Stop(inbox)
+		for _, inbox := range inboxes {
+			signal.Stop(inbox)
+		}
 		close(quit)
+	}
+}
+
+// hearSignal brings one kind of signal to the loop.
+func (s *Supervisor) hearSignal(v Verb, inbox <-chan os.Signal, quit <-chan struct{}) {
+	for {
+		select {
+		case <-inbox:
+			if v.Signal == syscall.SIGTTOU && KeepWriting(false) {
+				continue
+			}
+			s.post(message{do: func() {
+				s.log.Debug(v.Signal.String(), "signal", int(v.Signal))
+				v.do(s)
+			}})
+		case <-quit:
+			return
+		}
 	}
 }
 

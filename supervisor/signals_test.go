@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"slices"
 	"syscall"
 	"testing"
@@ -89,4 +90,31 @@ func TestWindowChangeOfATerminal(t *testing.T) {
 	}
 	syscall.Kill(p.cmd.Process.Pid, syscall.SIGTERM)
 	<-p.exited
+}
+
+// A flood of one signal, while the loop is busy, does not push another out.
+func TestAFloodOfSignals(t *testing.T) {
+	s := newSupervisor(Config{})
+	s.sys.notify = func(string) {}
+	quiet := s.listenSignals()
+	for range 500 {
+		syscall.Kill(os.Getpid(), syscall.SIGUSR1)
+		time.Sleep(100 * time.Microsecond) // the kernel keeps one at a time
+	}
+	came := make(chan os.Signal, 1)
+	signal.Notify(came, syscall.SIGTERM)
+	syscall.Kill(os.Getpid(), syscall.SIGTERM)
+	<-came
+	signal.Stop(came) // waits until everybody has been given what is under way
+	for patience := time.After(longEnough); s.stopping == running; {
+		select {
+		case m := <-s.inbox:
+			m.do()
+		case <-patience:
+			t.Fatal("TERM is lost")
+		}
+	}
+	quiet()
+	close(s.done)
+	s.tasks.Wait()
 }

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -111,5 +112,35 @@ func TestOnStopComesBeforeTheWorkersLeave(t *testing.T) {
 	})
 	if !slices.Equal(results, []bool{true}) {
 		t.Errorf("reloads %v", results)
+	}
+}
+
+// A worker that is just being started does not hold a stop up, whatever its start waits
+// for; nor does its slot get a process afterwards.
+func TestAStopDoesNotWaitForAStart(t *testing.T) {
+	w := &fakeWorld{}
+	inWorld(t, Config{Workers: 1, BootTimeout: time.Hour}, w, func() {
+		w.after(time.Second)
+		w.hangs = PreFork
+		w.s.Scale(context.Background(), 2)
+		w.after(time.Second)
+		w.want("0/1 ready", "1/1 starting")
+		begun := time.Now()
+		w.s.Stop(context.Background(), false)
+		for !w.over {
+			w.after(ms)
+		}
+		if took := time.Since(begun); took > 100*ms || len(w.all()) != 1 {
+			t.Errorf("%v for a stop, %d processes", took, len(w.all()))
+		}
+	})
+}
+
+// The limit of a boot holds for what comes before the process, too.
+func TestAStartThatHangs(t *testing.T) {
+	w := &fakeWorld{hangs: PreFork}
+	inWorld(t, Config{Workers: 1, BootTimeout: 5 * time.Second}, w, func() { w.after(6 * time.Second) })
+	if boot, ok := errors.AsType[*BootError](w.err); !ok || boot.Reason != "not ready after 5s" {
+		t.Errorf("Run() = %v", w.err)
 	}
 }

@@ -51,7 +51,8 @@ type upgrading struct {
 	index   map[*listener]int
 	fds     []int
 	began   time.Time
-	reason  string // what the new supervisor said of its failure
+	reason  string        // what the new supervisor said of its failure
+	ended   chan struct{} // closed when it has ended; nil before it was started
 }
 
 // upgrade begins an upgrade.
@@ -114,8 +115,10 @@ func (s *Supervisor) startSuccessor(u *upgrading) error {
 		return err
 	}
 	// Nobody waits for this goroutine: it lives as long as the successor.
+	u.ended = make(chan struct{})
 	go func() {
 		err := u.cmd.Wait()
+		close(u.ended)
 		s.post(message{do: func() { s.successorEnded(u, err) }})
 	}()
 	s.task(func() { s.hearSuccessor(u) })
@@ -237,11 +240,25 @@ func (s *Supervisor) abandonUpgrade(why error) {
 	if u.conn != nil {
 		u.conn.Close() // the new one leaves when it sees the end
 	}
+	if u.ended != nil {
+		s.task(u.endSuccessor)
+	}
 	s.log.Error("upgrade failed, this appd goes on", "error", why)
 	for _, answer := range u.waiters {
 		answerTo(answer, fmt.Errorf("upgrade failed: %w", why))
 	}
 	s.reloadAgain()
+}
+
+// endSuccessor kills a new supervisor that does not leave: it shares our sockets and
+// locks. Its workers see its end.
+func (u *upgrading) endSuccessor() {
+	select {
+	case <-u.ended:
+	case <-time.After(killTime):
+		_ = u.cmd.Process.Kill()
+		<-u.ended
+	}
 }
 
 // restartCommand is the command line that starts the program's file as it will then

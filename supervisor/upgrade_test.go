@@ -111,3 +111,18 @@ func TestStopDuringAnUpgrade(t *testing.T) {
 		t.Error("the socket is left behind")
 	}
 }
+
+// A new supervisor that does not even notice that it is unwanted is killed: it shares
+// the sockets and their locks.
+func TestAStoppedSuccessorIsKilled(t *testing.T) {
+	t.Parallel()
+	p := startProgram(t, programConfig{}, func(c *exec.Cmd) { c.Env = append(c.Env, "STOP_UPGRADE=1") })
+	p.workersServe(2)
+	syscall.Kill(p.cmd.Process.Pid, syscall.SIGUSR2)
+	p.eventually("the new one stands still", func() bool { return p.says("supervisor stopped") == 1 })
+	syscall.Kill(p.cmd.Process.Pid, syscall.SIGTERM)
+	if err := <-p.exited; err != nil {
+		t.Error(err)
+	}
+	p.eventually("nobody is left", func() bool { return len(p.everybody()) == 0 })
+}

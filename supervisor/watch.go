@@ -66,13 +66,19 @@ func (s *Supervisor) inspect(w *worker, late bool) {
 			return
 		}
 	}
-	memory := s.memory(w)
+	w.holds = s.memory(w)
+	s.limits(w)
+}
+
+// limits compares w with the limits of its life. Of those only the hard one of memory
+// counts for a worker that leaves already.
+func (s *Supervisor) limits(w *worker) {
 	switch hard := w.gen.cfg.Recycle.MemoryHard; {
-	case hard > 0 && memory > hard && w.stage == stageDump:
-		why := fmt.Sprintf("%d bytes, limit %d", memory, hard)
+	case hard > 0 && w.holds > hard && w.stage == stageDump:
+		why := fmt.Sprintf("%d bytes, limit %d", w.holds, hard)
 		s.after(message{worker: w, event: evHard, reason: MaxMemory, why: why})
 	case w.state == ready:
-		s.recycle(w, memory)
+		s.recycle(w)
 	}
 }
 
@@ -127,7 +133,7 @@ func (g *generation) obedience() time.Duration {
 
 // recycle sees to the limits after which a healthy worker is replaced, one worker at a
 // time.
-func (s *Supervisor) recycle(w *worker, memory int64) {
+func (s *Supervisor) recycle(w *worker) {
 	r := &w.gen.cfg.Recycle
 	if s.recycling != nil || s.reloading != nil || s.upgrading != nil || w.reason != None || s.stopping != running {
 		return
@@ -138,7 +144,7 @@ func (s *Supervisor) recycle(w *worker, memory int64) {
 		reason = MaxRequests
 	case w.age > 0 && time.Since(w.started) >= w.age:
 		reason = MaxAge
-	case r.Memory > 0 && memory > r.Memory:
+	case r.Memory > 0 && w.holds > r.Memory:
 		reason = MaxMemory
 	}
 	if reason != None {
@@ -147,8 +153,8 @@ func (s *Supervisor) recycle(w *worker, memory int64) {
 	}
 }
 
-// memory measures w when a limit asks for it: exactly only when a cheap upper bound
-// is over the lower of the limits.
+// memory is what w holds, as far as a limit asks for it: exactly only when a cheap
+// upper bound is over the lower of the limits, and then as it was last measured.
 func (s *Supervisor) memory(w *worker) int64 {
 	r := &w.gen.cfg.Recycle
 	limit := r.Memory
@@ -161,5 +167,25 @@ func (s *Supervisor) memory(w *worker) int64 {
 	if bound := s.sys.memory(w.proc.PID(), false); bound <= limit {
 		return bound
 	}
-	return s.sys.memory(w.proc.PID(), true)
+	if !w.weighing {
+		s.weigh(w)
+	}
+	return w.holds
+}
+
+// weigh measures w beside the loop: the kernel walks all its pages, and waits while the
+// process itself waits for one.
+func (s *Supervisor) weigh(w *worker) {
+	w.weighing = true
+	pid, epoch := w.proc.PID(), w.epoch
+	s.task(func() {
+		n := s.sys.memory(pid, true)
+		s.post(message{do: func() {
+			w.weighing = false
+			if w.epoch == epoch && w.proc != nil && w.state != gone {
+				w.holds = n
+				s.limits(w)
+			}
+		}})
+	})
 }

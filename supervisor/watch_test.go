@@ -171,3 +171,25 @@ func TestSilentWorker(t *testing.T) {
 		})
 	}
 }
+
+// Jitter spreads the workers above their limit, never below.
+func TestJitterSpreadsWorkers(t *testing.T) {
+	w := &fakeWorld{}
+	r := Recycle{Requests: 100, RequestsJitter: 50, Age: time.Hour, AgeJitter: time.Minute}
+	inWorld(t, Config{Workers: 10, Recycle: r}, w, func() {
+		w.after(time.Second)
+		limits, ages := map[uint64]bool{}, map[time.Duration]bool{}
+		w.s.post(message{do: func() {
+			for _, o := range w.s.workers {
+				limits[o.limit], ages[o.age] = true, true
+				if o.limit < 100 || o.limit > 150 || o.age < time.Hour || o.age > time.Hour+time.Minute {
+					t.Errorf("worker %d: %d requests, %v", o.slot, o.limit, o.age)
+				}
+			}
+		}})
+		w.after(ms)
+		if len(limits) < 2 || len(ages) < 2 {
+			t.Errorf("all leave together: %v, %v", limits, ages)
+		}
+	})
+}

@@ -3,6 +3,8 @@
 package supervisor
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"syscall"
@@ -39,7 +41,8 @@ type worker struct {
 	epoch     int // counts processes; what an earlier one says is dropped
 	alarm     int // counts settings of timer; an earlier one's ring is dropped
 	timer     *time.Timer
-	proc      process // nil between processes and while one is being spawned
+	proc      process                 // nil between processes and while one is being spawned
+	unwanted  context.CancelCauseFunc // ends the spawning
 	started   time.Time
 	crashes   int // in a row
 	urgency   event
@@ -58,6 +61,8 @@ type worker struct {
 	seen     handoff.Snapshot
 	looked   bool // seen is of this process
 	waited   waited
+	holds    int64 // bytes, as far as a limit asks
+	weighing bool
 }
 
 // start spawns a process. The launch and the wait for its end are one goroutine.
@@ -66,23 +71,34 @@ func (w *worker) start(message) {
 	w.epoch++
 	w.proc, w.reason, w.why, w.stage, w.signals, w.passive = nil, None, "", 0, 0, false
 	w.told, w.looked, w.condemned, w.urgency = false, false, false, evDrain
-	w.leaving, w.deaf, w.waited = false, false, waited{}
+	w.leaving, w.deaf, w.waited, w.holds = false, false, waited{}, 0
 	w.wasReady, w.death = false, nil
 	w.started = time.Now()
 	w.arm(w.gen.bootTimeout())
 	o, epoch := order{w.gen, w.slot, max(s.wanted, 1)}, w.epoch
+	ctx, unwanted := context.WithCancelCause(s.life)
+	w.unwanted = unwanted
 	s.task(func() {
-		s.sys.hook(s.life, o.gen.cfg, PreFork, w.variables(o)...)
-		p, err := s.sys.launch(s.life, o)
+		defer unwanted(nil)
+		s.sys.hook(ctx, o.gen.cfg, PreFork, w.variables(o)...)
+		p, err := process(nil), context.Cause(ctx)
+		if err == nil {
+			p, err = s.sys.launch(ctx, o)
+		}
 		if err != nil {
 			s.post(message{worker: w, epoch: epoch, event: evExit, exit: exit{code: -1, err: err}})
 			return
 		}
-		s.post(message{worker: w, epoch: epoch, event: evSpawned, proc: p})
+		if !s.post(message{worker: w, epoch: epoch, event: evSpawned, proc: p}) {
+			p.Attend(func(handoff.Message, []int) {}) // nobody is there to listen
+		}
 		s.post(message{worker: w, epoch: epoch, event: evExit, exit: p.Wait()})
 		p.Bereave()
 	})
 }
+
+// errUnwanted is why a process was not started that had been asked for.
+var errUnwanted = errors.New("no longer wanted")
 
 // attend takes charge of a process that has just been spawned. One that was given
 // up meanwhile is sent away.

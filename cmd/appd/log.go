@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -14,76 +15,68 @@ import (
 	"github.com/appd-server/appd/supervisor"
 )
 
-// logFile is the writer under the log: a file that USR1 opens again, or stderr.
+// logFile is the writer under the log: a file that USR1 opens again, or stderr. A write
+// that does not get on holds up other writes, and nothing else.
 type logFile struct {
-	mu   sync.Mutex
-	path string    // guarded by mu
-	file *os.File  // guarded by mu
-	also io.Writer // guarded by mu; a waiting parent reads along until we are ready
+	writing  sync.Mutex
+	to       atomic.Pointer[target]
+	also     atomic.Pointer[waitingParent] // reads along until we are ready
+	terminal bool                          // stderr is one
+}
 
-	terminal bool // stderr is one
+// target is where the log goes.
+type target struct {
+	path string
+	file *os.File
 }
 
 // openLog opens the error log of a configuration.
 func openLog(c *config.Config) (*logFile, error) {
-	f := &logFile{path: "-", file: os.Stderr, terminal: isTerminal(os.Stderr)}
+	f := &logFile{terminal: isTerminal(os.Stderr)}
+	f.to.Store(&target{"-", os.Stderr})
 	return f, f.open(c.ErrorLog)
 }
 
 // Write implements io.Writer.
 func (f *logFile) Write(p []byte) (int, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.also != nil {
-		f.also.Write(p) // the parent may have given up; the log goes on
+	f.writing.Lock()
+	defer f.writing.Unlock()
+	if parent := f.also.Load(); parent != nil {
+		parent.Write(p) // which may have given up; the log goes on
 	}
-	if f.terminal && f.file == os.Stderr {
+	to := f.to.Load()
+	if f.terminal && to.file == os.Stderr {
 		// Before and not after the first TTOU: it would also hit a child that is on its way
 		// to becoming a worker, stop it there, and us with it.
 		supervisor.KeepWriting(false)
 	}
-	return f.file.Write(p)
+	return to.file.Write(p)
 }
 
 // Reopen opens the file again, after logrotate has moved it away.
-func (f *logFile) Reopen() error {
-	f.mu.Lock()
-	path := f.path
-	f.mu.Unlock()
-	return f.open(path)
-}
+func (f *logFile) Reopen() error { return f.open(f.to.Load().path) }
 
 // open goes on in the file at path, or on stderr for "-".
 func (f *logFile) open(path string) error {
-	file, err := os.Stderr, error(nil)
+	next := &target{path, os.Stderr}
 	if path != "-" {
-		file, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
+		fd, err := supervisor.OpenLog(path)
+		if err != nil {
+			return fmt.Errorf("errorlog: %s: %w", path, err)
+		}
+		next.file = os.NewFile(uintptr(fd), path)
 	}
-	if err != nil {
-		return fmt.Errorf("errorlog: %w", err)
+	if old := f.to.Swap(next); old.file != os.Stderr {
+		old.file.Close()
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.file != os.Stderr {
-		f.file.Close()
-	}
-	f.path, f.file = path, file
 	return nil
 }
 
 // toFile tells whether the log goes to a file.
-func (f *logFile) toFile() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.path != "-"
-}
+func (f *logFile) toFile() bool { return f.to.Load().path != "-" }
 
-// tee sends a copy of everything to w; nil ends that.
-func (f *logFile) tee(w io.Writer) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.also = w
-}
+// tee sends a copy of everything to parent; nil ends that.
+func (f *logFile) tee(parent *waitingParent) { f.also.Store(parent) }
 
 // newLog makes the log of a configuration. What it writes goes through a sink, so
 // that a reload can change level and form under loggers that others hold.
