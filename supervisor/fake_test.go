@@ -113,7 +113,8 @@ func (w *fakeWorld) system() system {
 			return n, 100
 		},
 		hook: func(ctx context.Context, cfg *Config, on HookPoint, _ ...string) error {
-			if on == w.hangs {
+			var hangs HookPoint
+			if w.set(func() { hangs = w.hangs }); on == hangs {
 				<-ctx.Done()
 			}
 			w.mu.Lock()

@@ -35,11 +35,11 @@ type keeper struct {
 	mu     sync.Mutex
 	pipe   *os.File // nil until it is needed
 	proc   *child
+	ended  chan struct{}  // closed when proc has ended
 	groups map[int]string // that it knows, with the start time of the leader
 }
 
-// guard adds a process group. Without a keeper PR_SET_PDEATHSIG has to do. One that has
-// died is replaced.
+// guard adds a process group. Without a keeper PR_SET_PDEATHSIG has to do.
 func (k *keeper) guard(l *launcher, g *generation, pid int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -47,17 +47,20 @@ func (k *keeper) guard(l *launcher, g *generation, pid int) {
 		k.groups = map[int]string{}
 	}
 	k.groups[pid] = startTime(pid)
-	if k.pipe != nil && k.say(fmt.Sprintf("+%d %s\n", pid, k.groups[pid])) == nil {
-		return
+	switch {
+	case k.pipe == nil:
+		k.begin(l, g)
+	case k.say(pid) != nil: // it is dead, and watch sees to it, or it is stuck
+		k.proc.Kill(syscall.SIGKILL)
 	}
-	if k.pipe != nil {
-		k.proc.Kill(syscall.SIGKILL) // or it would take the end of its pipe for ours
-	}
-	k.end()
+}
+
+// begin starts a keeper and tells it all groups.
+func (k *keeper) begin(l *launcher, g *generation) {
 	err := k.start(l, g)
-	for known, born := range k.groups {
+	for pid := range k.groups {
 		if err == nil {
-			err = k.say(fmt.Sprintf("+%d %s\n", known, born))
+			err = k.say(pid)
 		}
 	}
 	if err != nil {
@@ -65,10 +68,29 @@ func (k *keeper) guard(l *launcher, g *generation, pid int) {
 	}
 }
 
-// say writes a line to the keeper, which reads at once or is stuck.
-func (k *keeper) say(line string) error {
+// watch replaces a keeper that ends before it has to.
+func (k *keeper) watch(p *child, ended chan<- struct{}, l *launcher, g *generation) {
+	begun := time.Now()
+	e := p.Wait()
+	p.Close()
+	close(ended)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.proc != p {
+		return
+	}
+	k.pipe.Close()
+	k.pipe, k.proc = nil, nil
+	l.log.Warn("the keeper ended", "pid", p.pid, "status", (&Death{PID: p.pid, Code: e.code, Signal: e.signal, By: killer(e, 0), Age: time.Since(begun)}).describe())
+	if time.Since(begun) > time.Second && len(k.groups) > 0 {
+		k.begin(l, g)
+	}
+}
+
+// say tells the keeper a group, which reads at once or is stuck.
+func (k *keeper) say(pid int) error {
 	k.pipe.SetWriteDeadline(time.Now().Add(time.Second))
-	_, err := k.pipe.WriteString(line)
+	_, err := fmt.Fprintf(k.pipe, "+%d %s\n", pid, k.groups[pid])
 	return err
 }
 
@@ -78,7 +100,8 @@ func (k *keeper) release(pid int) {
 	defer k.mu.Unlock()
 	delete(k.groups, pid)
 	if k.pipe != nil {
-		_ = k.say(fmt.Sprintf("-%d\n", pid)) // the next one that starts hears of it
+		k.pipe.SetWriteDeadline(time.Now().Add(time.Second))
+		fmt.Fprintf(k.pipe, "-%d\n", pid) // a keeper that takes another one's place never hears of it
 	}
 }
 
@@ -117,7 +140,8 @@ func (k *keeper) start(l *launcher, g *generation) error {
 		return err
 	}
 	p.Attend(func(handoff.Message, []int) {})
-	k.proc = p
+	k.proc, k.ended = p, make(chan struct{})
+	go k.watch(p, k.ended, l, g) // ends with the process, for which close waits
 	return nil
 }
 
@@ -125,19 +149,13 @@ func (k *keeper) start(l *launcher, g *generation) error {
 func (k *keeper) close() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.end()
-}
-
-// end closes the pipe of the present keeper, and waits for its end.
-func (k *keeper) end() {
 	if k.pipe == nil {
 		return
 	}
 	k.proc.Signal(syscall.SIGCONT) // somebody may have stopped it
 	k.pipe.Close()
-	k.proc.Wait()
-	k.proc.Close()
-	k.pipe = nil
+	k.pipe, k.proc = nil, nil
+	<-k.ended
 }
 
 // keeperMain is the keeper's process. Nobody's signals end it, its pipe does.
