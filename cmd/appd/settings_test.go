@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -91,7 +92,8 @@ func sampleFile(s *config.Setting, value string) string {
 var samples = map[string]string{
 	"chdir": `"/"`, "env_file": `"%s"`, "python": `"python3.99"`, "worker_class": `"gthread"`, "mount": `"/shop"`, "stop_signal": `"INT"`,
 	"protocol": `"uwsgi"`, "front": `"caddy"`, "path_from": `"request-uri"`, "forwarded_allow_ips": `"10.0.0.0/8"`, "allow_peers": `"root"`, "owner": `"root"`,
-	"group": `"root"`, "user": `"root"`, "loglevel": `"debug"`, "log_format": `"json"`, "reload_engine": `"poll"`, "access_log_format": `"json"`,
+	"group": strconv.Quote(strconv.Itoa(os.Getegid())), "user": strconv.Quote(strconv.Itoa(os.Geteuid())), // others are root's to give
+	"loglevel": `"debug"`, "log_format": `"json"`, "reload_engine": `"poll"`, "access_log_format": `"json"`,
 	"upstream": `"unix:/run/two"`, "listen": `"8081"`, "go": `"./y"`, "hook.python": `"m:f"`, "limit_request_params": `"64KiB"`,
 	"limit_request_fields": "7", "limit_request_line": "77",
 }

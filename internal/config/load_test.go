@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -134,7 +135,7 @@ func TestExpressions(t *testing.T) {
 proc_name = "${env("NAME", "x")}-${env("OTHER", "y")}"
 user      = env("WHO")
 timeout   = 1.5`,
-		env: []string{"NAME=shop", "WHO=root"},
+		env: []string{"NAME=shop", "WHO=" + strconv.Itoa(os.Geteuid())},
 	}.must(t)
 	if c.Workers != min(3, 2*CPUs()+1) || c.ProcName != "shop-y" || time.Duration(c.Worker.Timeout) != 1500*time.Millisecond {
 		t.Errorf("workers %d, proc_name %q, timeout %v", c.Workers, c.ProcName, c.Worker.Timeout)
@@ -186,7 +187,7 @@ func TestHandedNames(t *testing.T) {
 
 func TestNeedUpgrade(t *testing.T) {
 	a := try{hcl: minimal}.must(t)
-	b := try{hcl: minimal + "pidfile = \"/x\"\nworkers = 2\nuser = \"root\""}.must(t)
+	b := try{hcl: minimal + "pidfile = \"/x\"\nworkers = 2\nuser = \"" + strconv.Itoa(os.Geteuid()) + "\""}.must(t)
 	if got := a.NeedUpgrade(b); !slices.Equal(got, []string{"pidfile", "user"}) {
 		t.Errorf("NeedUpgrade = %v", got)
 	}

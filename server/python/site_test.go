@@ -57,7 +57,11 @@ func open(t *testing.T, app, hcl, mount string) *site {
 	s := prepare(t, app, hcl)
 	s.write("nginx.conf", strings.NewReplacer("DIR", s.dir, "MOUNT", mount).Replace(nginxConf))
 	s.begin()
-	nginx := exec.Command("nginx", "-p", s.dir, "-c", s.dir+"/nginx.conf", "-e", s.dir+"/error.log")
+	program, err := exec.LookPath("nginx")
+	if err != nil {
+		program = "/usr/sbin/nginx" // an ordinary user's PATH leaves it out
+	}
+	nginx := exec.Command(program, "-p", s.dir, "-c", s.dir+"/nginx.conf", "-e", s.dir+"/error.log")
 	if err := nginx.Start(); err != nil {
 		t.Fatal(err)
 	}
