@@ -37,7 +37,14 @@ func (a *appd) config(t testing.TB, env map[string]string, extra string) string 
 	for k, v := range env {
 		fmt.Fprintf(&b, "    %s = %q\n", k, v)
 	}
-	fmt.Fprintf(&b, "  }\n}\n\nrun_dir = %q\n", filepath.Join(a.dir, "run"))
+	b.WriteString("  }\n}\n\n")
+	return b.String() + a.listeners() + extra
+}
+
+// listeners is one for each protocol and each front, and the run folder.
+func (a *appd) listeners() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "run_dir = %q\n", filepath.Join(a.dir, "run"))
 	for _, protocol := range []string{"fastcgi", "uwsgi", "http", "auto"} {
 		fmt.Fprintf(&b, "listen \"unix:%s\" {\n  protocol = %q\n  mode = \"0666\"\n", a.socket(protocol), protocol)
 		switch protocol {
@@ -52,7 +59,7 @@ func (a *appd) config(t testing.TB, env map[string]string, extra string) string 
 		fmt.Fprintf(&b, "listen \"unix:%s\" {\n  mode = \"0666\"\n  front = %q\n  fastcgi_stderr = true\n}\n", a.socket(front), front)
 	}
 	fmt.Fprintf(&b, "listen \"unix:%s\" {\n  mode = \"0666\"\n  front = \"apache\"\n  uwsgi_chunked_input = true\n}\n", a.socket("router"))
-	return b.String() + extra
+	return b.String()
 }
 
 // settings of an appd that nobody disturbs.
@@ -73,17 +80,23 @@ func stoppedAppd(t testing.TB, name string) *appd {
 func newAppd(t testing.TB, name string, env map[string]string, extra string) *appd {
 	t.Helper()
 	a := stoppedAppd(t, name)
-	a.conf = write(t, filepath.Join(a.dir, "appd.hcl"), a.config(t, env, extra))
+	a.begin(t, a.config(t, env, extra))
+	return a
+}
+
+// begin starts appd with a configuration and waits until a request is answered.
+func (a *appd) begin(t testing.TB, config string) {
+	t.Helper()
+	a.conf = write(t, filepath.Join(a.dir, "appd.hcl"), config)
 	a.process = launch(t, filepath.Base(a.dir)+".appd", nil, binary(t, "appd"), "-c", a.conf)
 	a.awaitListen(t, a.http())
-	eventually(t, "the first answer of "+name, func() bool {
+	eventually(t, "the first answer of "+filepath.Base(a.dir), func() bool {
 		if a.ended() {
 			t.Fatalf("appd ended:\n%s", a.tail())
 		}
 		got, err := request(a.http(), "GET", "/whoami", nil)
 		return err == nil && got.status == 200
 	})
-	return a
 }
 
 // release lets requests go that wait for it in the application.
