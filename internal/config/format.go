@@ -9,6 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"github.com/appd-server/appd/internal/handoff"
 )
@@ -76,16 +79,32 @@ func formatMap(m map[string]string) string {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		fmt.Fprintf(&b, "%s = %s", k, Quote(m[k]))
+		name := k
+		if !hclsyntax.ValidIdentifier(k) {
+			name = Quote(k)
+		}
+		fmt.Fprintf(&b, "%s = %s", name, Quote(m[k]))
 	}
 	return "{ " + b.String() + " }"
 }
 
-// Quote makes an HCL string: ${ and %{ begin templates there, so their sign is doubled.
+// Quote makes an HCL string. It has fewer escapes than Go; ${ and %{ begin templates
+// there, so their sign is doubled.
 func Quote(s string) string {
-	q := strconv.Quote(s)
-	q = strings.ReplaceAll(q, "${", "$${")
-	return strings.ReplaceAll(q, "%{", "%%{")
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\' || r == '\n' || r == '\r' || r == '\t' || unicode.IsPrint(r):
+			q := strconv.Quote(string(r))
+			b.WriteString(q[1 : len(q)-1])
+		case r > 0xffff:
+			fmt.Fprintf(&b, "\\U%08x", r)
+		default:
+			fmt.Fprintf(&b, "\\u%04x", r)
+		}
+	}
+	q := strings.ReplaceAll(b.String(), "${", "$${")
+	return `"` + strings.ReplaceAll(q, "%{", "%%{") + `"`
 }
 
 func quoteAll(list []string) string {

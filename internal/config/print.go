@@ -16,16 +16,30 @@ import (
 // handed over was set in code.
 func (c *Config) Print(w io.Writer, chosen *handoff.Settings) error {
 	var b strings.Builder
+	inNginx := false
 	for i, p := range c.places {
+		if inNginx && p.block != InStatic {
+			b.WriteString("}\n")
+			inNginx = false
+		}
 		if i > 0 {
 			b.WriteByte('\n')
 		}
 		lines := columns(c.printed(p, chosen))
-		if p.block != Top {
-			fmt.Fprintf(&b, "%s\n%s}\n", p.opening(), lines)
-			continue
+		switch p.block {
+		case Top:
+		case InNginx:
+			lines = p.opening() + "\n" + lines
+			inNginx = true // static blocks stand in it
+		case InStatic:
+			lines = "  " + strings.ReplaceAll(p.opening()+"\n"+lines, "\n", "\n  ") + "}\n"
+		default:
+			lines = p.opening() + "\n" + lines + "}\n"
 		}
 		b.WriteString(lines)
+	}
+	if inNginx {
+		b.WriteString("}\n")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
