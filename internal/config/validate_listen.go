@@ -40,6 +40,9 @@ func (l *loader) validateListen(ln *Listen) {
 		l.warn(l.at(&ln.AllowPeers), fmt.Sprintf("allow_peers has no effect on %s programs: they accept by themselves", kind), "")
 	}
 	l.validatePeers(ln.Address, &ln.AllowPeers)
+	if ln.Proxy && l.at(&ln.Proxy).Layer == FromFile && (ln.Protocol == "fastcgi" || ln.Protocol == "uwsgi") {
+		l.fault(l.at(&ln.Proxy), fmt.Sprintf("proxy_protocol is for http; this listener speaks %s", ln.Protocol), "Remove one of the two.")
+	}
 	for _, s := range []struct {
 		name, protocol string
 		field          *bool

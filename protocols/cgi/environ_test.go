@@ -238,6 +238,26 @@ func TestManyVars(t *testing.T) {
 	}
 }
 
+// The same field thousands of times is put together once, not once for each.
+func TestOneFieldManyTimes(t *testing.T) {
+	const n = 20000
+	h := vars(FastCGI, "REQUEST_METHOD", "GET")
+	for range n {
+		h.Vars = append(h.Vars, Var{"HTTP_A", "x"})
+	}
+	var fields, env Vars
+	allocs := testing.AllocsPerRun(1, func() {
+		fields = h.AppendFields(nil)
+		env, _ = h.Environ(nil, Mount{})
+	})
+	if len(fields.Get("A")) != 3*n-2 || len(env.Get("HTTP_A")) != 3*n-2 {
+		t.Errorf("joined to %d and %d bytes, want %d", len(fields.Get("A")), len(env.Get("HTTP_A")), 3*n-2)
+	}
+	if allocs > n/10 {
+		t.Errorf("%v allocations for %d values", allocs, n)
+	}
+}
+
 func TestEnvironAllocations(t *testing.T) {
 	h := vars(FastCGI, "REQUEST_METHOD", "GET", "SCRIPT_NAME", "/a", "REQUEST_URI", "/a", "QUERY_STRING", "", "SERVER_PROTOCOL", "HTTP/1.1",
 		"SERVER_NAME", "h", "SERVER_PORT", "80", "REMOTE_ADDR", "127.0.0.1", "REMOTE_PORT", "1", "HTTP_HOST", "h", "HTTP_ACCEPT", "*/*", "HTTP_USER_AGENT", "x")

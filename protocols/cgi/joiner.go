@@ -5,13 +5,14 @@ package cgi
 import "strings"
 
 // joiner collects variables by name, into a list that its caller holds (so that
-// the list may lie on the caller's stack). Few are searched one by one; a front
-// that sends hundreds, or an attacker, gets a map, so that the work stays in
-// proportion to what was sent.
+// the list may lie on the caller's stack). Few are searched one by one, and joined as
+// they come; a front that sends hundreds, or the same one hundreds of times, gets a
+// map, so that the work stays in proportion to what was sent.
 type joiner struct {
-	start int // what stands before belongs to somebody else
+	start  int // what stands before belongs to somebody else
+	joined int // values that were joined to others
 
-	// byName and parts are made beyond manyVars.
+	// byName and parts are made beyond manyVars of either.
 	byName map[string]int
 	parts  map[int]*strings.Builder // values that grow
 }
@@ -28,9 +29,12 @@ func (j *joiner) add(dst []Var, name, value string) []Var {
 	if name == "Cookie" || name == "HTTP_COOKIE" {
 		sep = "; "
 	}
-	if j.byName == nil {
+	if j.joined++; j.byName == nil && j.joined <= manyVars {
 		dst[i].Value += sep + value
 		return dst
+	}
+	if j.byName == nil {
+		j.index(dst)
 	}
 	p := j.parts[i]
 	if p == nil {
