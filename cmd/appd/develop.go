@@ -120,6 +120,7 @@ func (d *developer) change(ctx context.Context, c watch.Change) {
 // reload begins a reload for changed files; its outcome comes to the loop.
 func (d *developer) reload(ctx context.Context, paths []string) {
 	d.written.save(paths)
+	forgetBytecode(paths)
 	d.pending = slices.Compact(slices.Sorted(slices.Values(append(d.pending, paths...))))
 	d.reloads++
 	began, o := time.Now(), outcome{number: d.reloads, paths: d.pending}

@@ -68,3 +68,16 @@ func interpreter(c *config.Config) string {
 	}
 	return "python3"
 }
+
+// forgetBytecode removes what Python has compiled of changed sources. It would take
+// that for current if the size and the second of the change are the same.
+func forgetBytecode(paths []string) {
+	for _, path := range paths {
+		if name, ok := strings.CutSuffix(filepath.Base(path), ".py"); ok {
+			stale, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "__pycache__", name+".*.pyc"))
+			for _, file := range stale {
+				os.Remove(file)
+			}
+		}
+	}
+}

@@ -321,56 +321,6 @@ func look(t *testing.T, pid int) (l leftovers) {
 	return l
 }
 
-// TestDevelopPython: the same for a Python application, whose import takes the place
-// of the build. At last with more tabs than a browser opens connections to one host,
-// and with a page that allows no workers.
-func TestDevelopPython(t *testing.T) {
-	needPython(t)
-	p := &project{t: t, dir: folder(t, t.Name()+"-project")}
-	page := func(title string) {
-		p.write("views.py", fmt.Sprintf("TITLE = %q\n", title))
-	}
-	p.write("shop.py", `from views import TITLE
-
-def app(environ, start_response):
-    policy = environ["PATH_INFO"] == "/noworker" and "<meta http-equiv=Content-Security-Policy content=\"worker-src 'none'\">" or ""
-    body = ("<!doctype html><html><head>%s<title>%s</title></head><body>page</body></html>" % (policy, TITLE)).encode()
-    start_response("200 OK", [("Content-Type", "text/html"), ("Content-Length", str(len(body)))])
-    return [body]
-`)
-	p.write("views.py", "TITLE = (\n")
-	addr, server := p.develop(`app {
-  wsgi   = "shop:app"
-  python = "/usr/bin/python3"
-}`)
-	server.awaitLog(t, "SyntaxError")
-	b := startChromium(t)
-	first := b.open(t, "python", "http://"+addr+"/")
-	first.await("the stand-in's page", `document.body.innerText.includes("SyntaxError")`, "true")
-	page("one")
-	first.await("the first start that succeeds", "document.title", "one")
-	page("two")
-	first.await("a reload", "document.title", "two")
-	p.write("views.py", "TITLE = undefined_name\n")
-	first.await("the overlay", `document.getElementById("appd-overlay")?.shadowRoot.textContent.includes("undefined_name")`, "true")
-	first.await("the page under it", "document.title", "two")
-	page("three")
-	first.await("a mended error", "document.title", "three")
-	first.await("no overlay", `document.getElementById("appd-overlay")`, "null")
-
-	tabs := []*tab{first, b.open(t, "no worker", "http://"+addr+"/noworker")}
-	for i := range 7 {
-		tabs = append(tabs, b.open(t, fmt.Sprint("one more ", i), "http://"+addr+"/"))
-	}
-	for _, tab := range tabs {
-		tab.await("the page in its tab", "document.title", "three")
-	}
-	page("four")
-	for _, tab := range tabs {
-		tab.await("a reload of every tab", "document.title", "four")
-	}
-}
-
 // TestDevelopStandInMounted: the page that stands in looks for its script where the
 // application is mounted.
 func TestDevelopStandInMounted(t *testing.T) {

@@ -177,11 +177,18 @@ func (x *Exchange) setApart() {
 	ended := x.ended
 	x.apart, x.limit = true, 0
 	x.row.SetLimit(0)
-	if !ended && c.loop.draining.Load() {
-		x.abort(cgi.ErrDraining)
+	if !ended {
+		c.register() // no thread comes back to it, and its client may leave
+		if c.loop.draining.Load() {
+			x.abort(cgi.ErrDraining)
+		}
 	}
 	c.unlock()
-	if !ended {
+	hold := c.loop.config.Hold
+	if !ended || hold {
 		c.loop.leaveFlight()
+	}
+	if ended && hold {
+		x.Done() // which is for applications to say, but none has it
 	}
 }

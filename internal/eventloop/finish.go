@@ -22,7 +22,7 @@ func (c *conn) finish(x *Exchange, status int) {
 	x.wakeReader()
 	x.wakeWriter()
 	switch {
-	case x.handed && c.loop.config.Hold:
+	case x.handed && c.loop.config.Hold && !x.apart:
 		x.status = status
 	case x.handed || x.refuse != nil:
 		c.loop.finished(x, status)

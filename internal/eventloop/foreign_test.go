@@ -5,6 +5,7 @@ package eventloop
 import (
 	"bufio"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -234,6 +235,46 @@ func TestForeignRequestBeside(t *testing.T) {
 		wholeEcho(forgotten)
 		if out := f.until(t, 1); !strings.HasSuffix(out, "forgotten") {
 			t.Errorf("request 1: %q", out)
+		}
+	}
+}
+
+// What is intercepted never reaches a thread, so nobody says that he has finished with
+// it: it is counted when its answer ends, at once, later, or with its client.
+func TestInterceptedEnds(t *testing.T) {
+	for _, hold := range []bool{false, true} {
+		later := make(chan *Exchange, 1)
+		r := start(t, cgi.HTTP, func(c *Config) {
+			c.WholeBody, c.Hold = true, hold
+			c.Intercept = func(x *Exchange) bool {
+				if x.Head.Target == "/at-once" {
+					x.Answer(&cgi.AnswerHead{Status: 204, NoBody: true}, nil, true)
+					return true
+				}
+				x.OnAbort(func(error) { x.Answer(nil, nil, true) })
+				later <- x
+				return true
+			}
+		}, nil)
+		threads(t, r, 1, func(x *Exchange) { t.Error("handed out"); wholeEcho(x) })
+		ask := func(target string) *net.UnixConn {
+			c := r.dial(t)
+			io.WriteString(c, "GET "+target+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+			return c
+		}
+		io.Copy(io.Discard, ask("/at-once"))
+		c := ask("/left-by-the-client")
+		x := <-later
+		x.Answer(&cgi.AnswerHead{Status: 200, ContentLength: cgi.UnknownLength}, []byte("x"), false)
+		c.Close()
+		c = ask("/later")
+		x = <-later
+		x.Answer(&cgi.AnswerHead{Status: 200, ContentLength: 0}, nil, true)
+		io.Copy(io.Discard, c)
+		until(t, "nothing in flight", func() bool { return r.Board().Gauge(handoff.Active) == 0 && r.Stats().Active == 0 })
+		counters := r.Board().Counters()
+		if n := counters.Served(); n != 3 {
+			t.Errorf("hold %v: %d requests counted, want 3", hold, n)
 		}
 	}
 }
