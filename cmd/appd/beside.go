@@ -35,7 +35,12 @@ func (s *service) beside() error {
 // openControl opens the control socket. Without it appd goes on: it matters to the
 // verbs only, and a read-only file system must not keep a service down.
 func (s *service) openControl() {
-	server, err := control.Listen(filepath.Join(s.runDir, control.Name))
+	path := filepath.Join(s.runDir, control.Name)
+	if other := control.Listener(path); other != 0 && !s.super.Successor() {
+		s.log.Warn("another appd runs in this run folder: verbs go on to reach that one; give this one a run_dir of its own", "run_dir", s.runDir, "pid", other)
+		return
+	}
+	server, err := control.Listen(path)
 	if err != nil {
 		s.log.Warn("no control socket; verbs such as status and reload will not reach this appd", "error", err)
 		return

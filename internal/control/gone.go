@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,6 +15,18 @@ import (
 // Process is the appd behind a control socket. The zero Process has ended.
 type Process struct {
 	fd int // a pidfd, 0 for none
+}
+
+// Listener is the pid of the process that listens at path; 0 when nobody does.
+func Listener(path string) int {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	conn, cred, err := dial(ctx, path)
+	if err != nil {
+		return 0
+	}
+	conn.Close()
+	return int(cred.Pid)
 }
 
 // Find takes hold of the process that listens at path.
