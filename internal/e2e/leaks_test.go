@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,7 +26,13 @@ func TestLoadLeavesNothing(t *testing.T) {
 	a := ownAppd(t, nil, "workers = 2\n")
 	a.mistreat(t, 3)
 	a.awaitWorkers(t, 2) // or the one that is missing would count as a leak
+	kinds := a.kinds(t)
 	descriptors, memory := a.descriptors(t), a.memory(t)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("descriptors at first: %q\nand at last: %q", kinds, a.kinds(t))
+		}
+	})
 	done := 0
 	for done < rounds && time.Now().Before(until) {
 		a.mistreat(t, 1)
@@ -66,6 +73,22 @@ func (a *appd) descriptors(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return len(list)
+}
+
+// kinds are the open ones, without their numbers, in order.
+func (a *appd) kinds(t *testing.T) (list []string) {
+	t.Helper()
+	all, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", a.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range all {
+		if what, err := os.Readlink(file); err == nil {
+			list = append(list, strings.TrimRight(what, "0123456789[]"))
+		}
+	}
+	slices.Sort(list)
+	return list
 }
 
 // memory is the resident memory of the supervisor in KiB.
