@@ -64,7 +64,8 @@ func run(m *testing.M) (status int) {
 }
 
 // orphans kills what still runs with a path of root in its arguments or its
-// environment once all tests are over, and says what it was.
+// environment once all tests are over, and its process group: nginx's workers have
+// neither. It says what it was.
 func orphans() (list string) {
 	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, file := range all {
@@ -74,6 +75,9 @@ func orphans() (list string) {
 		env, _ := os.ReadFile(filepath.Join(dir, "environ"))
 		if pid != os.Getpid() && strings.Contains(string(args)+string(env), root) {
 			list += fmt.Sprintf("%d: %q\n", pid, bytes.ReplaceAll(bytes.TrimRight(args, "\x00"), []byte{0}, []byte{' '}))
+			if group, err := syscall.Getpgid(pid); err == nil && group != syscall.Getpgrp() {
+				syscall.Kill(-group, syscall.SIGKILL)
+			}
 			syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}
