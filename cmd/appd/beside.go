@@ -28,6 +28,9 @@ func (s *service) beside() error {
 		return err
 	}
 	s.admin.settle(s.ctx, true)
+	if !s.super.Successor() { // else the control socket is our predecessor's until we are ready
+		s.open.Do(s.openControl)
+	}
 	s.develop(s.ctx)
 	return nil
 }

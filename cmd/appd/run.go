@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -132,7 +133,7 @@ func (s *service) supervisorConfig(c *config.Config, w *watched) (supervisor.Con
 	cfg.OnReady = s.ready
 	cfg.OnSucceeded = s.succeeded
 	cfg.OnPredecessorGone = s.alone
-	cfg.OnEvent = s.event
+	cfg.OnEvent = s.dev.event
 	cfg.OnStop = s.stopping
 	cfg.OnReload = s.reloaded
 	if w != nil {
@@ -221,14 +222,6 @@ func (s *service) load(ctx context.Context) (supervisor.Config, error) {
 	return cfg, nil
 }
 
-// event sees everything that happens to workers.
-func (s *service) event(e supervisor.Event) {
-	if !s.super.Successor() { // else the socket is our predecessor's until we are ready
-		s.open.Do(s.openControl)
-	}
-	s.dev.event(e)
-}
-
 // reopen opens the error log again.
 func (s *service) reopen() error {
 	if err := s.front.reopen(); err != nil {
@@ -240,7 +233,11 @@ func (s *service) reopen() error {
 // report shows why the start failed, with the application's own last output. A
 // detached supervisor tells its waiting parent, too.
 func (s *service) report(err error) {
-	text := "appd: " + explain(err) + "\n"
+	text := explain(err)
+	if boot, ok := errors.AsType[*supervisor.BootError](err); ok && boot.Printed && !s.out.toFile() {
+		text = err.Error() // the rest stands above
+	}
+	text = "appd: " + text + "\n"
 	if s.waits != nil {
 		s.waits.Write([]byte(text))
 	}
