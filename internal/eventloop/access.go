@@ -52,6 +52,23 @@ func (l *Loop) logAccess(x *Exchange, status int, now int64) {
 	l.config.Access.Append(&e)
 }
 
+// dropped is how many lines the access log had lost when that was last said.
+type dropped struct {
+	lines int
+	at    int64
+}
+
+// tickAccess writes the lines that wait, and says now and then how many could not be.
+func (l *Loop) tickAccess(now int64, said dropped) dropped {
+	l.config.Access.Tick(now)
+	lines := l.config.Access.Dropped()
+	if lines == said.lines || said.at != 0 && now-said.at < int64(fullNote) {
+		return said
+	}
+	l.logf("lines of the access log were dropped: %d; nobody reads it, or the disk is full", lines-said.lines)
+	return dropped{lines, now}
+}
+
 // entry is what logs say of a request.
 func (x *Exchange) entry(status int, now int64) accesslog.Entry {
 	e := accesslog.Entry{

@@ -55,6 +55,7 @@ func (l *Loop) sweeper() {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	var conns []*conn
+	var dropped dropped
 	for {
 		select {
 		case <-l.stop:
@@ -70,7 +71,7 @@ func (l *Loop) sweeper() {
 			now := handoff.Now()
 			l.clock.Store(now)
 			l.board.Beat(now)
-			l.config.Access.Tick(now)
+			dropped = l.tickAccess(now, dropped)
 			conns = l.conns.all(conns[:0])
 			idle := 0
 			for _, c := range conns {
