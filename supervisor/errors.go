@@ -16,11 +16,10 @@ const (
 
 // ExitStatus says with which status a program should end after err.
 func ExitStatus(err error) int {
-	var boot *BootError
-	switch {
-	case err == nil:
+	if err == nil {
 		return 0
-	case errors.As(err, &boot):
+	}
+	if _, ok := errors.AsType[*BootError](err); ok {
 		return ExitBoot
 	}
 	return ExitFailed

@@ -184,8 +184,8 @@ func checkFile(file string) error {
 
 // explainFlag says what to do about a flag that does not exist.
 func explainFlag(err error, set *pflag.FlagSet, v *verb) error {
-	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) {
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok {
 		return err
 	}
 	name := unknown.GetSpecifiedName()

@@ -61,8 +61,7 @@ func detach(c *config.Config) int {
 	if n == 1 {
 		return exitDone
 	}
-	var exit *exec.ExitError
-	if err := cmd.Wait(); errors.As(err, &exit) && exit.ExitCode() > 0 {
+	if exit, ok := errors.AsType[*exec.ExitError](cmd.Wait()); ok && exit.ExitCode() > 0 {
 		return exit.ExitCode()
 	}
 	fmt.Fprintln(os.Stderr, "appd: ended before it was ready")

@@ -133,7 +133,7 @@ func (d *developer) reload(ctx context.Context, paths []string) {
 
 // report says in one line what came of a change.
 func (d *developer) report(o outcome) {
-	var refusal *supervisor.ReloadError
+	refusal, refused := errors.AsType[*supervisor.ReloadError](o.err)
 	switch {
 	case o.err == nil:
 		d.pending = nil
@@ -143,23 +143,28 @@ func (d *developer) report(o outcome) {
 			d.tell(dev.Event{Name: "fixed"})
 		}
 	case errors.Is(o.err, supervisor.ErrSuperseded), errors.Is(o.err, supervisor.ErrStopping):
-	case errors.As(o.err, &refusal):
-		d.broken = true
-		title, text := failure(refusal)
-		meanwhile := ", the last good version goes on serving"
-		if refusal.StandIn {
-			meanwhile = ", a page says so until the application starts"
-		}
-		var output []any
-		if text != "" && !refusal.Printed {
-			output = []any{"output", strings.ReplaceAll(text, "\t", "    ")} // the log writes a tab as \t
-		}
-		d.s.log.Error(d.subject(o.paths)+" -> "+title+meanwhile, output...)
-		if !refusal.StandIn { // which is a page about it
-			d.tell(dev.Event{Name: "failure", Title: title, Text: text})
-		}
+	case refused:
+		d.refused(o, refusal)
 	default:
 		d.s.log.Error(d.subject(o.paths)+" -> not reloaded", "error", o.err)
+	}
+}
+
+// refused says why the new code does not serve, and what does.
+func (d *developer) refused(o outcome, refusal *supervisor.ReloadError) {
+	d.broken = true
+	title, text := failure(refusal)
+	meanwhile := ", the last good version goes on serving"
+	if refusal.StandIn {
+		meanwhile = ", a page says so until the application starts"
+	}
+	var output []any
+	if text != "" && !refusal.Printed {
+		output = []any{"output", strings.ReplaceAll(text, "\t", "    ")} // the log writes a tab as \t
+	}
+	d.s.log.Error(d.subject(o.paths)+" -> "+title+meanwhile, output...)
+	if !refusal.StandIn { // which is a page about it
+		d.tell(dev.Event{Name: "failure", Title: title, Text: text})
 	}
 }
 

@@ -21,8 +21,7 @@ func explain(err error) string {
 // output is what the application or the compiler had to say. What is wrong with a
 // configuration is the error itself.
 func output(err error) []string {
-	var reload *supervisor.ReloadError
-	if errors.As(err, &reload) && len(reload.Output) > 0 {
+	if reload, ok := errors.AsType[*supervisor.ReloadError](err); ok && len(reload.Output) > 0 {
 		return reload.Output
 	}
 	if boot, ok := errors.AsType[*supervisor.BootError](err); ok {

@@ -29,11 +29,11 @@ func (p project) String() string { return p.attribute() }
 // attribute is the line of the app block that names the application.
 func (p project) attribute() string {
 	if p.kind == config.Go || p.kind == config.WSGI {
-		return fmt.Sprintf("%s = %q", p.kind, p.words[0])
+		return fmt.Sprintf("%s = %s", p.kind, config.Quote(p.words[0]))
 	}
 	quoted := make([]string, len(p.words))
 	for i, w := range p.words {
-		quoted[i] = fmt.Sprintf("%q", w)
+		quoted[i] = config.Quote(w)
 	}
 	return fmt.Sprintf("%s = [%s]", p.kind, strings.Join(quoted, ", "))
 }
@@ -64,21 +64,26 @@ func (p project) nginxPass() string {
 func (p project) details() string {
 	where := ""
 	if p.chdir != "" {
-		where += fmt.Sprintf("  chdir = %q\n", p.chdir)
+		where += fmt.Sprintf("  chdir = %s\n", config.Quote(p.chdir))
 	}
 	if p.path != "" {
-		where += fmt.Sprintf("  pythonpath = [%q]\n", p.path)
+		where += fmt.Sprintf("  pythonpath = [%s]\n", config.Quote(p.path))
 	}
 	switch {
 	case p.kind == config.Go:
 		return "  # build_flags = [\"-tags=prod\"]\n  # env = { NAME = \"value\" }\n"
 	case p.kind == config.WSGI && p.python != "":
-		return where + fmt.Sprintf("  python = %q\n  # threads = 4\n  # preload_app = true # share memory between workers\n  # env = { NAME = \"value\" }\n", p.python)
+		return where + fmt.Sprintf("  python = %s\n", config.Quote(p.python)) + pythonHints
 	case p.kind == config.WSGI:
-		return where + "  # python = \"/srv/venv/bin/python\"\n  # threads = 4\n  # preload_app = true # share memory between workers\n  # env = { NAME = \"value\" }\n"
+		return where + "  # python = \"/srv/venv/bin/python\"\n" + pythonHints
 	}
 	return where + "  # env = { NAME = \"value\" }\n"
 }
+
+const pythonHints = `  # threads = 4
+  # preload_app = true # share memory between workers
+  # env = { NAME = "value" }
+`
 
 // limits are settings that matter to this kind.
 func (p project) limits() string {

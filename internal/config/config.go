@@ -74,7 +74,6 @@ const (
 	Go      Kind = "go"
 	Command Kind = "command"
 	WSGI    Kind = "wsgi"
-	ASGI    Kind = "asgi"
 	FastCGI Kind = "fastcgi"
 	Exec    Kind = "exec"
 )
@@ -91,7 +90,6 @@ type App struct {
 	Go      string
 	Command []string
 	WSGI    string
-	ASGI    string
 	FastCGI []string
 	Exec    []string
 	Args    []string // of a Go package's program; only the command line gives some

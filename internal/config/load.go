@@ -271,7 +271,7 @@ func (l *loader) deriveClass() {
 			class = "gthread"
 		}
 	case "gevent":
-		if c.Worker.Threads > 1 && c.App.Kind == WSGI {
+		if c.Worker.Threads > 1 {
 			l.warn(l.at(&c.Worker.Threads), "threads has no effect with worker_class gevent, which has one thread and waits in greenlets", "")
 			c.Worker.Threads = 1
 		}
