@@ -6,7 +6,10 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -85,6 +88,46 @@ func TestLoadReload(t *testing.T) {
 			allOf(loads, 5)
 		}
 	})
+}
+
+// HAProxy puts requests beside others all the time, so that its connection is never
+// idle by itself. A worker that leaves is rid of it all the same, and nothing is lost.
+// The requests are small: with large ones beside them HAProxy answers 500 by itself.
+func TestLoadReloadBehindAMultiplexer(t *testing.T) {
+	a := ownAppd(t, nil, "workers = 2\ngraceful_timeout = \"10s\"\n")
+	fronts := startHAProxy(t, a)
+	hm := fronts[slices.IndexFunc(fronts, func(f *front) bool { return f.code == "HM" })]
+	stop := make(chan struct{})
+	var asked atomic.Int64
+	var clients sync.WaitGroup
+	for range 16 {
+		clients.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				got, err := request(hm.addr, "POST", "/slow?ms=40", strings.NewReader("small"))
+				if err != nil || got.status != 200 || got.cut != nil {
+					t.Errorf("%+v, %v", got, err)
+				}
+				asked.Add(1)
+			}
+		})
+	}
+	more := func(n int64) {
+		from := asked.Load()
+		eventually(t, "more answers", func() bool { return asked.Load() >= from+n })
+	}
+	more(100)
+	for range often(3) {
+		a.verb(t, "reload")
+		eventually(t, "the workers of before have left", func() bool { return ready(a.status(t)) == 2 })
+		more(100)
+	}
+	close(stop)
+	clients.Wait()
 }
 
 // Code that does not come up, in every way that there is, leaves the old

@@ -86,8 +86,8 @@ func (c *conn) begin(p cgi.Protocol) {
 		return
 	}
 	c.codec = c.newCodec(p)
-	if c.loop.draining.Load() && !c.movable() {
-		c.codec.Drain()
+	if c.loop.draining.Load() {
+		c.prepare()
 	}
 }
 

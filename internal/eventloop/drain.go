@@ -11,6 +11,7 @@ import (
 
 	"github.com/appd-server/appd/internal/handoff"
 	"github.com/appd-server/appd/protocols/cgi"
+	"github.com/appd-server/appd/protocols/fastcgi"
 )
 
 // DrainOptions say how connections leave.
@@ -108,9 +109,7 @@ func (c *conn) drain() {
 	if c.closed {
 		return
 	}
-	if !c.movable() && c.codec != nil {
-		c.codec.Drain()
-	}
+	c.prepare()
 	c.each(func(x *Exchange) {
 		if x.apart {
 			x.abort(cgi.ErrDraining)
@@ -120,6 +119,36 @@ func (c *conn) drain() {
 		c.idleAt = c.loop.drainAt
 		c.leave()
 	}
+}
+
+// prepare has the codec lead to the end of the connection, or to a moment at which it
+// is idle and can be passed on.
+func (c *conn) prepare() {
+	if c.codec == nil {
+		return
+	}
+	if !c.movable() {
+		c.codec.Drain()
+	}
+	if k, ok := c.codec.(*fastcgi.Codec); ok {
+		k.Unshare()
+	}
+}
+
+// moreToCome says that a connection which nobody adopts goes on after an answer
+// although the worker leaves: its front puts requests beside others, and may be about
+// to. It has as long for that as a front that says nothing, or what it has sent by then.
+func (c *conn) moreToCome() bool {
+	l := c.loop
+	k, ok := c.codec.(*fastcgi.Codec)
+	return ok && c.shared && l.draining.Load() && !k.Ending() &&
+		(l.now()-l.drainAt < int64(lastChance) || c.readable || c.in < len(c.held))
+}
+
+// owed says that the front still sends of requests that were answered, and nothing else.
+func (c *conn) owed() bool {
+	k, ok := c.codec.(*fastcgi.Codec)
+	return ok && k.Owed()
 }
 
 // leave passes an idle connection on, and reports whether it is gone. A request

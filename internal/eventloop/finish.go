@@ -36,7 +36,7 @@ func (c *conn) finish(x *Exchange, status int) {
 	if c.active > 0 || c.closed {
 		return
 	}
-	if c.closing || c.faulty || c.gone || !c.codec.KeepAlive() {
+	if c.closing || c.faulty || c.gone || !c.codec.KeepAlive() && !c.moreToCome() {
 		c.closing = true
 		c.settle()
 		return

@@ -166,3 +166,71 @@ func TestChunkedInput(t *testing.T) {
 		}
 	}
 }
+
+// A front puts requests beside others all the time. When the worker leaves it is asked
+// to stop that, by the status behind complete answers, so that there is a moment at
+// which the connection can be passed on; where nobody takes it, it ends then.
+func TestSharedConnectionLeaves(t *testing.T) {
+	for _, adopted := range []bool{true, false} {
+		taken := make(chan int, 1)
+		r := start(t, cgi.FastCGI, func(c *Config) {
+			c.PassIdle = func(fd, _ int, _ cgi.Protocol) bool { taken <- fd; return true }
+		}, echo)
+		wire := r.dial(t)
+		f := newFront(wire)
+		f.Write(begin(1, "/", 3))
+		f.Write(begin(3, "/", 3))
+		until(t, "both requests have begun", func() bool { return r.Stats().Active == 2 })
+		drained := make(chan error, 1)
+		go func() { drained <- r.Drain(t.Context(), DrainOptions{Pass: adopted}) }()
+		until(t, "the connection knows that the worker leaves", func() bool { return r.draining.Load() && r.leaving.Load() == 0 })
+		for id := uint16(1); id < 9; id += 2 { // one begins before the one before it ends
+			if id > 3 {
+				f.Write(begin(id, "/", 3))
+			}
+			if id > 1 {
+				f.Write(body(id-2, "abc"))
+				if out := f.until(t, id-2); !strings.HasSuffix(out, "abc") {
+					t.Errorf("request %d: %q", id-2, out)
+				}
+				if got := f.status; got != 1 {
+					t.Errorf("request %d ends with status %d, want CANT_MPX_CONN", id-2, got)
+				}
+			}
+		}
+		f.Write(body(7, "abc"))
+		if out := f.until(t, 7); !strings.HasSuffix(out, "abc") || f.status != 0 {
+			t.Errorf("the last request: %q, status %d", out, f.status)
+		}
+		if adopted {
+			closeFD(<-taken)
+		}
+		if _, err := io.ReadAll(wire); err != nil {
+			t.Error(err)
+		}
+		if err := <-drained; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// What a front still sends of a request that was answered does not keep a worker that
+// leaves.
+func TestOwedBodyWhileLeaving(t *testing.T) {
+	r := start(t, cgi.FastCGI, nil, func(x *Exchange) {
+		x.Answer(&cgi.AnswerHead{Status: 413, ContentLength: 2}, []byte("no"), true)
+	})
+	f := newFront(r.dial(t))
+	f.Write(begin(1, "/", 1000))
+	if out := f.until(t, 1); !strings.HasSuffix(out, "no") {
+		t.Errorf("%q", out)
+	}
+	f.Write(record(5, 1, "a part of it"))
+	go func() {
+		io.Copy(io.Discard, f) // up to the end of the server's side
+		f.Close()
+	}()
+	if err := r.Drain(t.Context(), DrainOptions{}); err != nil {
+		t.Error(err)
+	}
+}

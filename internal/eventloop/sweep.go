@@ -137,6 +137,11 @@ func (c *conn) sweep(now int64) (idle bool) {
 		} else if over(limit, last) {
 			c.expire()
 		}
+	case c.loop.draining.Load() && c.owed():
+		if now-max(c.inAt, c.loop.drainAt) > int64(lastChance) {
+			c.closing = true
+			c.settle()
+		}
 	case over(s.ReadTimeout, c.idleAt):
 		c.note(errSlowRead.Error())
 		c.lose(errSlowRead)

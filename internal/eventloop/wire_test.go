@@ -45,10 +45,11 @@ type front struct {
 	in     *bufio.Reader
 	stdout map[uint16]string
 	ended  map[uint16]bool
+	status byte // of the last END_REQUEST
 }
 
 func newFront(c net.Conn) *front {
-	return &front{c, bufio.NewReader(c), map[uint16]string{}, map[uint16]bool{}}
+	return &front{Conn: c, in: bufio.NewReader(c), stdout: map[uint16]string{}, ended: map[uint16]bool{}}
 }
 
 // until reads records until request id has its END_REQUEST.
@@ -68,7 +69,7 @@ func (f *front) until(t *testing.T, id uint16) string {
 		case 6:
 			f.stdout[got] += string(p)
 		case 3:
-			f.ended[got] = true
+			f.ended[got], f.status = true, p[4]
 		}
 	}
 	delete(f.ended, id)

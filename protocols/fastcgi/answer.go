@@ -36,7 +36,7 @@ func (c *Codec) AppendAnswer(dst []byte, id uint16, h *cgi.AnswerHead, body []by
 	if last {
 		dst = appendHeader(dst, typeStdout, id, 0)
 		status := uint8(RequestComplete)
-		if st.beside { // its answer is complete, and HAProxy takes the hint
+		if st.beside || c.alone && len(c.streams) > 1 { // its answer is complete, and HAProxy takes the hint
 			status = CantMultiplex
 		}
 		dst = appendEnd(dst, id, 0, status)

@@ -27,7 +27,9 @@ type Codec struct {
 	kept   int       // bytes of unfinished params, of all requests
 
 	owed     int  // answered requests whose STDIN the peer has not ended yet
+	alone    bool // the front is asked to put no request beside another
 	draining bool // the next answer is the last
+	drained  bool // and was given
 	ending   bool // the connection ends when no request is active
 }
 
@@ -211,12 +213,24 @@ func (c *Codec) Idle() bool {
 	return len(c.streams) == 0 && c.rec.content == 0 && c.rec.padding == 0 && c.owed == 0
 }
 
+// Owed says that nothing is to come but the rest of requests that were answered
+// before they had arrived in full.
+func (c *Codec) Owed() bool { return len(c.streams) == 0 && !c.Idle() }
+
 // Drain implements [cgi.Codec]. FastCGI cannot tell a front to go: the connection
 // ends after the next answer that leaves no other request active.
 func (c *Codec) Drain() { c.draining = true }
 
+// Unshare asks a front that puts requests beside others to stop that, with every
+// answer from now on. HAProxy begins no further request then before all others on the
+// connection have ended: soon it is idle, however much there is to do.
+func (c *Codec) Unshare() { c.alone = true }
+
 // KeepAlive implements [cgi.Codec].
-func (c *Codec) KeepAlive() bool { return !c.ending || len(c.streams) > 0 }
+func (c *Codec) KeepAlive() bool { return !c.ending && !c.drained || len(c.streams) > 0 }
+
+// Ending says that the connection has to end for another reason than Drain.
+func (c *Codec) Ending() bool { return c.ending }
 
 // fault is an error that ends the connection.
 func fault(status int, text string) error {

@@ -46,9 +46,8 @@ func (c *Codec) stream(id uint16) *stream {
 
 // free ends a request and decides whether the connection may stay.
 func (c *Codec) free(st *stream) {
-	if !st.keep || c.draining {
-		c.ending = true
-	}
+	c.ending = c.ending || !st.keep
+	c.drained = c.drained || c.draining
 	if c.rec.id == st.id && (c.to == toBody || c.to == toParams) {
 		c.to = toNowhere // what is left of its record belongs to nobody
 	}
