@@ -25,6 +25,7 @@ func TestLoadLeavesNothing(t *testing.T) {
 	}
 	a := ownAppd(t, nil, "workers = 2\n")
 	a.mistreat(t, 3)
+	a.verb(t, "reload")  // nobody is dead whose death has not been noticed yet,
 	a.awaitWorkers(t, 2) // or the one that is missing would count as a leak
 	kinds := a.kinds(t)
 	descriptors, memory := a.descriptors(t), a.memory(t)
