@@ -18,6 +18,7 @@ type TestError struct {
 	Output string // nginx's own lines
 }
 
+// Error implements error with all that nginx said.
 func (e *TestError) Error() string {
 	return "nginx: the configuration does not pass nginx -t:\n" + strings.TrimSpace(e.Output)
 }

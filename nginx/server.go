@@ -22,7 +22,6 @@ import (
 type Log interface {
 	Info(msg string, args ...any)
 	Warn(msg string, args ...any)
-	Error(msg string, args ...any)
 }
 
 // Server is an nginx that belongs to us: its configuration, pid, logs and

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Run is [Run] for a server with settings.
+// Run is the function [Run] for a server with settings.
 func (s *Server) Run() error {
 	if under, err := s.runWorker(); under || err != nil {
 		return err

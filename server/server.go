@@ -26,7 +26,8 @@ type Server struct {
 	// bytes), "fastcgi", "uwsgi" or "http".
 	Protocol string
 
-	// Mount is the path prefix under which the front mounts the application.
+	// Mount is the path prefix under which the front mounts the application, "/shop";
+	// "/" says that there is none. Empty (the default) leaves it to the front.
 	Mount string
 
 	Timeout         time.Duration // of one request, 30s; not counted while the front sends or takes bytes
@@ -35,7 +36,7 @@ type Server struct {
 	KeepAlive       time.Duration // of an idle kept connection, 75s
 	GracefulTimeout time.Duration // for requests in flight when the worker leaves, 30s
 
-	Connections           int   // open at a time, 1000
+	Connections           int   // open at a time, 1000; when all are in use new ones wait a second, then get 503
 	LimitRequestLine      int   // bytes of an HTTP request line, 4094
 	LimitRequestFields    int   // fields of an HTTP head, 100
 	LimitRequestFieldSize int   // bytes of one of them, 8190
@@ -54,7 +55,7 @@ type Server struct {
 }
 
 // Hooks are functions of the application that are called inside a worker. Each may
-// be nil. One that panics is logged.
+// be nil. A panic is logged; one in PreRequest answers the request with 500.
 type Hooks struct {
 	PostWorkerInit func(Worker)                      // before the worker says that it is ready
 	PreRequest     func(*http.Request)               // before the handler
@@ -79,7 +80,8 @@ type backend interface {
 }
 
 // Run serves h: under appd on the sockets that it handed over, else as the package
-// describes. It returns nil after a graceful end.
+// describes. It returns nil after a graceful end. An error says why it could not
+// begin, or that requests were still in flight when the graceful timeout was over.
 func Run(h http.Handler) error { return (&Server{Handler: h}).Run() }
 
 // Serve accepts connections from l until Shutdown or Close, and returns
@@ -129,7 +131,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return failed
 }
 
-// Close ends everything at once. Requests in flight are cancelled.
+// Close ends everything at once. Requests in flight are cancelled. The error is always
+// nil.
 func (s *Server) Close() error {
 	for _, b := range s.stop() {
 		b.close()

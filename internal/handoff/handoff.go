@@ -89,11 +89,11 @@ type Settings struct {
 	Connections int `json:"worker_connections"` // open connections of one worker
 	Threads     int `json:"threads"`            // of a Python worker
 
-	LimitLine      int   `json:"limit_request_line"`
-	LimitFields    int   `json:"limit_request_fields"`
-	LimitFieldSize int   `json:"limit_request_field_size"`
-	LimitParams    int   `json:"limit_request_params"`
-	LimitBody      int64 `json:"limit_request_body"` // bytes, 0 = none
+	LimitLine      int   `json:"limit_request_line"`       // bytes of an HTTP request line
+	LimitFields    int   `json:"limit_request_fields"`     // fields of an HTTP head
+	LimitFieldSize int   `json:"limit_request_field_size"` // bytes of one of them
+	LimitParams    int   `json:"limit_request_params"`     // bytes of FastCGI params or uwsgi vars
+	LimitBody      int64 `json:"limit_request_body"`       // bytes, 0 = none
 
 	Mount     string `json:"mount"`          // path prefix under which the front mounts the app
 	TmpDir    string `json:"worker_tmp_dir"` // spooled bodies

@@ -35,14 +35,16 @@ type AnswerHead struct {
 	Note func(text string)
 }
 
-// Front is the web server that a listener stands behind.
+// Front is the web server that a listener stands behind. Fields by which an
+// application steers it reach only a front that obeys them: any other would pass them
+// on to the client.
 type Front uint8
 
-// The fronts that design and tests know.
+// The fronts that are tested.
 const (
-	Nginx Front = iota // passes X-Accel-*
-	Apache
-	Lighttpd // passes X-Sendfile, X-LIGHTTPD-*
-	HAProxy
-	Caddy
+	Nginx    Front = iota // obeys X-Accel-*
+	Apache                // no such field
+	Lighttpd              // obeys X-Sendfile and X-LIGHTTPD-*
+	HAProxy               // no such field
+	Caddy                 // no such field
 )

@@ -103,6 +103,7 @@ type Error struct {
 	Text     string // what was wrong, for the log: lower case, names the field
 }
 
+// Error implements error.
 func (e *Error) Error() string { return e.Protocol.String() + ": " + e.Text }
 
 // Causes of an aborted request, seen through context.Cause.
