@@ -11,8 +11,9 @@ import (
 	"syscall"
 )
 
-// ExecMain is what the hidden verb does with the arguments behind it: it sets LISTEN_PID to our own pid and becomes the program in argv. It
-// returns only with an error, but for the keeper, which ends with nil.
+// ExecMain is what the hidden verb does with the arguments behind it: it sets LISTEN_PID
+// to our own pid and becomes the program in argv. It returns only with an error, but for
+// the keeper, which ends with nil.
 func ExecMain(argv []string) error {
 	if len(argv) == 0 {
 		return errors.New("a program is missing")

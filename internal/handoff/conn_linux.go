@@ -84,9 +84,10 @@ const (
 	fullWaits = 200
 )
 
-// Send sends m and duplicates of fds, which stay the caller's. It waits for room
-// in the socket, and for a while for descriptors under way to arrive. An error that wraps [ErrPacket] means that this message can
-// never be sent; EPIPE and ECONNRESET mean that the other side died.
+// Send sends m and duplicates of fds, which stay the caller's. It waits for room in the
+// socket, and for a while for descriptors under way to arrive. An error that wraps
+// [ErrPacket] means that this message can never be sent; EPIPE and ECONNRESET mean that
+// the other side died.
 func (c *Conn) Send(m Message, fds ...int) error {
 	p, err := json.Marshal(m)
 	if err != nil {

@@ -16,8 +16,9 @@
 // watch nor a look. When the kernel's limits are reached, or the tree lies on a
 // file system without events, the watcher polls and says so once.
 //
-// [Watcher.Begin] takes the state to compare with; [Watcher.Run] owns everything: it blocks, starts no goroutine that outlives it,
-// and calls back from its own loop. While nothing happens it does nothing.
+// [Watcher.Begin] takes the state to compare with; [Watcher.Run] owns everything: it
+// blocks, starts no goroutine that outlives it, and calls back from its own loop. While
+// nothing happens it does nothing.
 //
 // This is the only package that knows fsnotify.
 package watch
