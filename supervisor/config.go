@@ -60,7 +60,8 @@ type Config struct {
 	// Fallback is the command of a KindGo worker that stands in while Dev is set and
 	// the application has never booted, or has crashed within a minute of its start,
 	// until a reload succeeds; it gets the failure in APPD_FAILURE. nil: such a first
-	// start ends Run, and whoever crashed is started again.
+	// start ends Run, and whoever crashed is started again, as always for KindFastCGI,
+	// whose sockets are not for it.
 	Fallback []string
 
 	// AccessLine makes the access log's line, with its newline, of a request that

@@ -28,8 +28,11 @@ func (s *Supervisor) cannotBoot(err *BootError) {
 	}
 }
 
-// standsIn says that there is a fallback.
-func (s *Supervisor) standsIn() bool { return s.cfg.Dev && len(s.cfg.Fallback) > 0 }
+// standsIn says that there is a fallback, and that it can serve: sockets that block, as
+// FastCGI programs need them, are nothing for it.
+func (s *Supervisor) standsIn() bool {
+	return s.cfg.Dev && len(s.cfg.Fallback) > 0 && !s.cfg.App.Kind.blocking()
+}
 
 // showCrash has a stand-in show why w ended, if nobody else serves and w did not live
 // for long. Its code is about to be saved again; until then one more try would end as

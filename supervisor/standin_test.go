@@ -114,6 +114,27 @@ func TestStandInAfterCrash(t *testing.T) {
 	}
 }
 
+// A FastCGI program has a socket that blocks, on which nobody can stand in.
+func TestNoStandInForFastCGI(t *testing.T) {
+	w := &fakeWorld{behave: func(*fakeProcess, string) {}} // it has no contract: being alive for a while is ready
+	cfg := Config{Workers: 1, Dev: true, Fallback: []string{"standin"}, Listeners: make([]Listener, 1),
+		App: App{Name: "test", Kind: KindFastCGI, Command: []string{"app"}, Umask: -1, ReadyAfter: time.Second}}
+	inWorld(t, cfg, w, func() {
+		w.after(50 * ms)
+		w.last().ready()
+		w.want("0/1 ready")
+		w.last().end(exit{code: 2})
+		w.after(firstDelay + 50*ms)
+		w.want("0/1 starting")
+		if text := w.failureShown(); text != "" {
+			t.Errorf("a page shows %q", text)
+		}
+		for _, p := range w.all() {
+			p.end(exit{})
+		}
+	})
+}
+
 // failureShown is what the newest stand-in has to say.
 func (w *fakeWorld) failureShown() (text string) {
 	newest := 0
