@@ -5,7 +5,7 @@ PKGS ?= ./...
 export GO
 
 # git answers nothing about a clone that belongs to somebody else (sudo, a container), and go build then fails.
-ifneq ($(shell git rev-parse HEAD 2>&1 >/dev/null),)
+ifneq ($(shell { git rev-parse HEAD; } >/dev/null 2>&1 || echo no),)
 export GOFLAGS := $(shell $(GO) env GOFLAGS) -buildvcs=false
 endif
 
