@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -32,10 +33,8 @@ func slowStart(n int) func(*fakeProcess, string) {
 // deafTo is obedient but for some of what it is told.
 func deafTo(words ...string) func(*fakeProcess, string) {
 	return func(p *fakeProcess, what string) {
-		for _, word := range words {
-			if what == word {
-				return
-			}
+		if slices.Contains(words, what) {
+			return
 		}
 		obedient(p, what)
 	}

@@ -37,7 +37,8 @@ func (l *Loop) Turn(events []syscall.EpollEvent) *Exchange {
 	l.rouseOne()
 	l.fresh.settle()
 	for i := range events {
-		ev := unix.EpollEvent(events[i])
+		e := &events[i]
+		ev := unix.EpollEvent{Events: e.Events, Fd: e.Fd, Pad: e.Pad} // on arm64 the types have other paddings
 		if ev.Pad != listenerPad {
 			l.dispatch(&ev)
 			continue
