@@ -15,14 +15,17 @@ import (
 	"testing"
 )
 
-// The accept queue of every protocol is full to the last place when TERM comes.
+// The accept queue of every protocol is full to the last place when TERM comes, to the
+// supervisor or to everybody at once, as a service manager sends it that was not told
+// otherwise.
 func TestLoadStopWithQueue(t *testing.T) {
 	if testing.Short() {
 		t.Skip("load takes its time")
 	}
 	const busy, backlog = 4, 16
-	for _, code := range []string{"NF", "NU", "NH0"} {
-		t.Run(code, func(t *testing.T) {
+	for _, name := range []string{"NF", "NU", "NH0", "NH0 everybody"} {
+		code, everybody, _ := strings.Cut(name, " ")
+		t.Run(name, func(t *testing.T) {
 			t.Setenv("APPD_BACKLOG", fmt.Sprint(backlog))
 			a := newAppd(t, t.Name(), nil, fmt.Sprintf("workers = 1\nworker_connections = %d\n", busy))
 			var f *front
@@ -51,6 +54,10 @@ func TestLoadStopWithQueue(t *testing.T) {
 			})
 			ask(backlog, "/slow?ms=20")
 			eventually(t, "the accept queue is full", func() bool { return queued(a) >= backlog })
+			if everybody != "" {
+				syscall.Kill(a.status(t).Workers[0].PID, syscall.SIGTERM)
+				a.awaitLog(t, "nobody here told it to")
+			}
 			a.signal(t, syscall.SIGTERM)
 			a.awaitLog(t, "stopping")
 			a.release(t, key, "go")
