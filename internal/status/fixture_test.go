@@ -53,7 +53,7 @@ func fixture() supervisor.Snapshot {
 			{Slot: 2, Generation: 4, PID: 4803, At: noon.Add(-2 * time.Second), Age: 3 * time.Second, Reason: supervisor.Crashed, Code: 2, Requests: 1, Output: []string{"1", "2", "3", "4", "5", "6", "7", "8", "panic: out of luck"}},
 			{Slot: 0, Generation: 3, PID: 4711, At: noon.Add(-time.Hour), Age: 75 * time.Hour, Reason: supervisor.Reloaded, Requests: 1000000},
 			{
-				Slot: 1, Generation: 2, PID: 4500, At: noon.Add(-51 * time.Hour), Age: 20 * time.Minute, Reason: supervisor.TimedOut, Code: -1, Signal: syscall.SIGKILL, By: supervisor.ByUs, Requests: 77,
+				Slot: 1, Generation: 2, PID: 4500, At: noon.Add(-51 * time.Hour), Age: 20 * time.Minute, Reason: supervisor.TimedOut, Code: -1, Signal: syscall.SIGKILL, By: supervisor.ByUs, Requests: 77, Why: "GET /slow for 31s, limit 30s",
 				InFlight: []supervisor.RequestStatus{{Method: "GET", Path: "/slow", Age: 31 * time.Second}},
 			},
 		},

@@ -91,7 +91,7 @@ func TestPageInABrowser(t *testing.T) {
 	for _, want := range []string{
 		`<title>shop – appd</title>`, `class="pill ready">ready<`, `>draining<`, `>waiting<`, `3 failures in a row`, `silent for 9.0s`,
 		`GET /report?year=2026`, `12.3s of 30.0s`, `2001:db8::1`, `400ms, paused`, `unix:/run/shop/app.sock`, `of 2048`,
-		`refused</span>`, `wokers is not a setting</p>`, `panic: no database`, `SIGKILL by appd`, `GET /slow`, `appd 1.2.3`,
+		`refused</span>`, `wokers is not a setting</p>`, `panic: no database`, `SIGKILL by appd`, `GET /slow`, `because: GET /slow for 31s, limit 30s`, `appd 1.2.3`,
 		`POST /&lt;script&gt;alert(1)&lt;/script&gt;`, `class="live"`,
 	} {
 		if !strings.Contains(dom, want) {

@@ -185,6 +185,8 @@ function death(d) {
     html("code", "", `${r.method} ${r.path}`, p);
     p.append(` after ${span(r.age)}`);
   }
+  const why = (d.why ?? "").trimEnd().split("\n").at(-1); // the last line of a traceback says most
+  if (why && !meant.has(d.reason)) html("p", "", "because: " + why, box);
   output(d.output, box);
   return box;
 }
