@@ -237,6 +237,10 @@ func TestParams(t *testing.T) {
 	if p.Get("SCRIPT_NAME") != "/shop" || p.Get("PATH_INFO") != "/a" || p.Get("HTTP_X_A") != "1" || p.Get("QUERY_STRING") != "b" {
 		t.Errorf("%v", p)
 	}
+	absolute := over(t, "GET http://real.example/a HTTP/1.1\r\nHost: other.example\r\n\r\n", netip.AddrPort{})
+	if a, err := NewRequest(context.Background(), absolute, cgi.Mount{}); err != nil || a.Host != "real.example" || Params(a).Get("HTTP_HOST") != "real.example" {
+		t.Errorf("an absolute target: host %q, %v, %v", a.Host, Params(a), err)
+	}
 	if q := Params(r); &q[0] != &p[0] {
 		t.Error("the variables are made again")
 	}

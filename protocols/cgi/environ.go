@@ -3,7 +3,10 @@
 
 package cgi
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // AppendFields appends the header fields of the request to dst, named as Go's
 // header map names them, in the order of the wire. Fields that came several times
@@ -141,6 +144,9 @@ func (h *Head) environFields(dst []Var, j *joiner) []Var {
 		}
 		switch name {
 		case "HTTP_PROXY", "HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING":
+			continue
+		case "HTTP_HOST": // the host of an absolute target comes first (RFC 9112 section 3.2.2)
+			dst = j.set(dst, name, cmp.Or(h.Host, v.Value))
 			continue
 		}
 		dst = j.add(dst, name, v.Value)
