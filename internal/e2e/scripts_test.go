@@ -94,14 +94,14 @@ func stranger(t *testing.T, instead map[string]string) []string {
 			t.Fatal(err)
 		}
 	}
-	path := dir
+	path := []string{dir}
 	for _, d := range filepath.SplitList(os.Getenv("PATH")) {
 		if exists(filepath.Join(d, "nginx")) {
 			d = without(t, d, "nginx")
 		}
-		path += string(filepath.ListSeparator) + d
+		path = append(path, d)
 	}
-	return []string{"PATH=" + path, "SBIN="}
+	return []string{"PATH=" + strings.Join(path, string(filepath.ListSeparator)), "SBIN="}
 }
 
 // without makes a folder that has everything of dir but one name.
