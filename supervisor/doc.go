@@ -32,7 +32,8 @@
 //
 // Run starts the loop, the journal (which writes the log, so that nobody else waits
 // for it), the spawner (the thread that forks) and, for each process, its reaper and
-// its readers; it returns when all of them have ended. The successor of an upgrade
-// is the only child that outlives it, and the keeper ends programs that have no
-// control socket if this process is killed.
+// its readers; it returns when all of them have ended, or hang in the kernel for ten
+// seconds after everything else. The successor of an upgrade is the only child that
+// outlives it, and the keeper ends programs that have no control socket if this process
+// is killed.
 package supervisor

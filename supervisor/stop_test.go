@@ -141,3 +141,26 @@ func TestAStartThatHangs(t *testing.T) {
 		t.Errorf("Run() = %v", w.err)
 	}
 }
+
+// A configuration that is read for ever, in spite of its context, does not keep a stop
+// from its end.
+func TestAStopDoesNotWaitForAReadThatHangs(t *testing.T) {
+	w := &fakeWorld{}
+	release := make(chan struct{})
+	load := func(context.Context) (Config, error) {
+		<-release
+		return Config{}, nil
+	}
+	inWorld(t, Config{Workers: 1, Load: load}, w, func() {
+		release = make(chan struct{}) // of this bubble
+		w.after(time.Second)
+		go w.s.Reload(context.Background())
+		w.after(time.Second)
+		w.s.Stop(context.Background(), false)
+		w.after(taskTime + time.Second)
+		if !w.over {
+			t.Error("it goes on")
+		}
+		close(release)
+	})
+}

@@ -145,11 +145,28 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	err := s.release()
 	close(s.done)
 	cancel()
-	s.tasks.Wait()
+	s.awaitTasks()
 	if s.failure != nil {
 		return s.failure
 	}
 	return err
+}
+
+const taskTime = 10 * time.Second // for what runs beside the loop to end after it
+
+// awaitTasks waits for what runs beside the loop, but not for ever: a file system that
+// does not answer must not keep us when everybody else has gone.
+func (s *Supervisor) awaitTasks() {
+	ended := make(chan struct{})
+	go func() {
+		s.tasks.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(taskTime):
+		s.log.Warn("something that was begun does not end; left behind")
+	}
 }
 
 // ask runs f on the loop and waits for the answer that f gives, now or later,
