@@ -6,19 +6,12 @@ package main
 
 import (
 	"embed"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
-
-	"github.com/appd-server/appd/internal/handoff"
-	"github.com/appd-server/appd/server/python"
 )
 
 //go:embed apps/*.py
@@ -30,19 +23,24 @@ const interpreter = "/usr/bin/python3"
 // pyServer is one way to run a Python application.
 type pyServer struct {
 	name, location string
-	threads        int
-	command        []string // of another server; nil: appd
+	command        []string
 }
 
 var pyServers = []pyServer{
-	{"appd FastCGI keep-alive", "fastcgi_keep", 1, nil},
-	{"appd uwsgi", "uwsgi", 1, nil},
-	{"appd HTTP", "http", 1, nil},
-	{"appd HTTP, threads = 4", "http", 4, nil},
-	{"uWSGI", "uwsgi", 1, []string{"uwsgi", "--plugin", "python3", "--socket", "SOCKET", "--chmod-socket=666", "--listen", "1024", "--master",
+	{"appd FastCGI keep-alive", "fastcgi_keep", appd("--threads", "1")},
+	{"appd uwsgi", "uwsgi", appd("--threads", "1")},
+	{"appd HTTP", "http", appd("--threads", "1")},
+	{"appd HTTP, threads = 4", "http", appd("--threads", "4")},
+	{"uWSGI", "uwsgi", []string{"uwsgi", "--plugin", "python3", "--socket", "SOCKET", "--chmod-socket=666", "--listen", "1024", "--master",
 		"--processes", "2", "--pythonpath", "DIR", "--module", "APP:application", "--disable-logging", "--logto", "DIR/uwsgi.log", "--die-on-term"}},
-	{"gunicorn sync", "http", 1, []string{"/usr/bin/gunicorn", "--bind", "unix:SOCKET", "--workers", "2", "--pythonpath", "DIR", "--log-file", "DIR/gunicorn.log", "APP:application"}},
-	{"gunicorn gthread 4", "http", 4, []string{"/usr/bin/gunicorn", "--bind", "unix:SOCKET", "--workers", "2", "--threads", "4", "--pythonpath", "DIR", "--log-file", "DIR/gunicorn.log", "APP:application"}},
+	{"gunicorn sync", "http", []string{"/usr/bin/gunicorn", "--bind", "unix:SOCKET", "--workers", "2", "--pythonpath", "DIR", "--log-file", "DIR/gunicorn.log", "APP:application"}},
+	{"gunicorn gthread 4", "http", []string{"/usr/bin/gunicorn", "--bind", "unix:SOCKET", "--workers", "2", "--threads", "4", "--pythonpath", "DIR", "--log-file", "DIR/gunicorn.log", "APP:application"}},
+}
+
+// appd is the command line of the appd beside this program, with its access log.
+func appd(more ...string) []string {
+	return append([]string{"APPD", "-b", "unix:SOCKET", "-w", "2", "--pythonpath", "DIR", "--access-logfile", "DIR/access.log", "--log-file", "DIR/appd.log",
+		"--run-dir", "DIR/run", "APP:application"}, more...)
 }
 
 // pyTargets are what the project promises itself for twelve bytes over 32 connections.
@@ -177,12 +175,13 @@ func measurePython(dir string, front *nginx, s pyServer, c pyCase) (result, erro
 
 // startPython starts two workers of a server on the socket in dir.
 func startPython(dir string, s pyServer, path, module string) (*app, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
 	socket := filepath.Join(dir, "app.sock")
 	os.Remove(socket)
-	if s.command == nil {
-		return startPythonWorkers(socket, s, path, module)
-	}
-	replace := strings.NewReplacer("SOCKET", socket, "DIR", path, "APP", module)
+	replace := strings.NewReplacer("SOCKET", socket, "DIR", path, "APPD", filepath.Join(filepath.Dir(self), "appd"), "APP", module)
 	var arguments []string
 	for _, a := range s.command {
 		arguments = append(arguments, replace.Replace(a))
@@ -196,87 +195,8 @@ func startPython(dir string, s pyServer, path, module string) (*app, error) {
 		a.stop()
 		return nil, err
 	}
+	time.Sleep(time.Second) // the last worker imports Flask
 	return a, nil
-}
-
-// startPythonWorkers is what the supervisor does, with access log and scoreboard.
-func startPythonWorkers(socket string, s pyServer, path, module string) (*app, error) {
-	engine, err := python.FindEngine()
-	if err != nil {
-		return nil, err
-	}
-	argv, err := python.Command(interpreter)
-	if err != nil {
-		return nil, err
-	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(fd)
-	if err := errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: socket}), unix.Listen(fd, 2048)); err != nil {
-		return nil, err
-	}
-	a := new(app)
-	for slot := range 2 {
-		h := handoff.Handoff{
-			Version: handoff.Version, Name: "bench", Slot: slot, Workers: 2, Control: handoff.ControlFD, Scoreboard: 5, AccessLog: 6, Procs: 1,
-			Listeners: []handoff.Listener{{FD: listenerFD, Address: "unix:" + socket, Protocol: "auto"}},
-			Settings:  []byte(`{"threads":` + strconv.Itoa(s.threads) + `}`),
-			Python:    &handoff.Python{App: module + ":application", Path: []string{path}, Engine: engine},
-		}
-		if err := a.spawnPython(argv, &h, fd, filepath.Join(path, "access.log")); err != nil {
-			a.stop()
-			return nil, err
-		}
-	}
-	if err := a.ready(); err != nil {
-		a.stop()
-		return nil, err
-	}
-	return a, nil
-}
-
-func (a *app) spawnPython(argv []string, h *handoff.Handoff, listener int, access string) error {
-	line, child, err := handoff.Socketpair()
-	if err != nil {
-		return err
-	}
-	defer child.Close()
-	a.lines = append(a.lines, line)
-	board, err := handoff.CreateBoard()
-	if err != nil {
-		return err
-	}
-	a.boards = append(a.boards, board)
-	log, err := os.OpenFile(access, os.O_CREATE|os.O_WRONLY|os.O_APPEND|os.O_TRUNC, 0o644)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	text, err := h.Marshal()
-	if err != nil {
-		return err
-	}
-	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Stderr = os.Stderr
-	cmd.Env = append(os.Environ(), handoff.Env+"="+text, "GOMAXPROCS=1", "PYTHONUNBUFFERED=1")
-	cmd.ExtraFiles = []*os.File{child}
-	for _, fd := range []int{listener, board.FD()} {
-		dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
-		if err != nil {
-			return err
-		}
-		f := os.NewFile(uintptr(dup), "handed")
-		defer f.Close()
-		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
-	}
-	cmd.ExtraFiles = append(cmd.ExtraFiles, log)
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	a.procs = append(a.procs, cmd)
-	return nil
 }
 
 // share is the proportional set size of one worker, in KiB: of a child if there is
