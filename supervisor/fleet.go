@@ -4,6 +4,7 @@ package supervisor
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -194,24 +195,45 @@ func (s *Supervisor) adopt(w *worker, m message) {
 }
 
 // relieve gives a connection with a request that arrives at w, whose threads are all
-// inside the application, to a worker that has a free one; if there is none, w gets
-// it back and keeps it.
+// inside the application, to a worker that has a free one. If there is none it goes to
+// one that is quick: whose last request began much later than w's, so that its next
+// one is near. Otherwise w gets it back and keeps it.
 func (s *Supervisor) relieve(w *worker, l *listener, m message) {
+	now := handoff.Now()
 	taker, queue := w, true
+	idle, age := w.turnover(now)
+	if idle {
+		age = 0
+	}
 	for _, o := range s.workers {
-		if o != w && o.state == ready && !o.passive && o.reason == None && o.gen.cfg.App.Kind.contract() && o.free() && slices.Contains(o.gen.listeners, l) {
+		if o == w || o.state != ready || o.passive || o.reason != None || !o.gen.cfg.App.Kind.contract() || !slices.Contains(o.gen.listeners, l) {
+			continue
+		}
+		free, young := o.turnover(now)
+		if free {
 			taker, queue = o, false
 			break
+		}
+		if young < age/2 {
+			taker, age = o, young
 		}
 	}
 	i := slices.Index(taker.gen.listeners, l)
 	taker.proc.Send(handoff.Message{Kind: handoff.Adopt, Listener: i, Protocol: m.mail.Protocol, Queue: queue}, m.fds[0])
 }
 
-// free says that a worker could take a request at once, looking at it now.
-func (w *worker) free() bool {
+// turnover says whether w could take a request at once, looking at it now, and how old
+// the youngest is that it works on.
+func (w *worker) turnover(now int64) (free bool, youngest time.Duration) {
 	var seen handoff.Snapshot
-	return w.proc.Look(&seen, handoff.Now()) && seen.Gauges[handoff.Active] < max(seen.Gauges[handoff.Width], 1)
+	youngest = math.MaxInt64
+	if !w.proc.Look(&seen, now) {
+		return false, youngest
+	}
+	for _, f := range seen.InFlight {
+		youngest = min(youngest, time.Duration(now-f.Start))
+	}
+	return seen.Gauges[handoff.Active] < max(seen.Gauges[handoff.Width], 1), youngest
 }
 
 // handOn gives an idle connection to a worker other than w.

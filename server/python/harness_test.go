@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -73,6 +74,7 @@ type worker struct {
 	view    *handoff.View
 	exited  chan error
 	message chan handoff.Message
+	passed  atomic.Int64 // connections that it handed on
 }
 
 // buffer is output that is read while it grows.
@@ -204,6 +206,7 @@ func (w *worker) receive() {
 			return
 		}
 		if m.Kind == handoff.Passed && len(fds) == 1 { // nobody else is there to take it
+			w.passed.Add(1)
 			w.conn.Send(handoff.Message{Kind: handoff.Adopt, Listener: m.Listener, Protocol: m.Protocol, Queue: true}, fds[0])
 			handoff.CloseFDs(fds)
 			continue

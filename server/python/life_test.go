@@ -268,22 +268,28 @@ def application(environ, start_response):
     start_response("200 OK", [])
     return [b"%d" % len(seen)]
 `}})
-	unix.Kill(w.cmd.Process.Pid, unix.SIGSTOP)
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(time.Millisecond) {
-		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.cmd.Process.Pid))
-		if strings.Contains(string(b), "State:\tT") {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the worker does not stop:\n%s", b)
-		}
-	}
+	w.suspend()
 	for _, s := range []unix.Signal{unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH, unix.SIGINT,
 		unix.SIGALRM, unix.SIGVTALRM, unix.SIGIO, unix.SIGPWR, unix.SIGCONT} {
 		unix.Kill(w.cmd.Process.Pid, s)
 	}
 	if status, body := w.get("/"); status != 200 || body != "4" {
 		t.Errorf("%d, %q of the application's four were handled", status, body)
+	}
+}
+
+// suspend stops the process until it gets a SIGCONT.
+func (w *worker) suspend() {
+	w.t.Helper()
+	unix.Kill(w.cmd.Process.Pid, unix.SIGSTOP)
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(time.Millisecond) {
+		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.cmd.Process.Pid))
+		if strings.Contains(string(b), "State:\tT") {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatalf("the worker does not stop:\n%s", b)
+		}
 	}
 }
 

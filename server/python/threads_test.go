@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/appd-server/appd/internal/handoff"
 	"github.com/appd-server/appd/protocols/cgi"
 	"github.com/appd-server/appd/protocols/fastcgi"
@@ -84,6 +86,42 @@ func keptFastCGI(t *testing.T, w *worker) func() {
 			}
 			kind = header[1]
 			io.CopyN(io.Discard, c, int64(header[4])<<8+int64(header[5])+int64(header[6]))
+		}
+	}
+}
+
+// Where some requests take long a thread takes one at a time: a quick one that arrived
+// together with a slow one is handed to another worker, and does not wait behind it,
+// however many quick ones there were before.
+func TestQuickRequestIsNotHarvestedWithASlowOne(t *testing.T) {
+	w := suite(t, options{})
+	quick := keptHTTP(t, w)
+	for try := 0; ; try++ {
+		w.get("/sleep?0.05")
+		for range 1200 {
+			quick()
+		}
+		before := w.passed.Load()
+		gate := filepath.Join(t.TempDir(), "gate")
+		w.suspend() // so that it finds both at once
+		w.begin("/hold?" + gate)
+		answered := make(chan struct{})
+		go func() {
+			defer close(answered)
+			quick()
+		}()
+		unix.Kill(w.cmd.Process.Pid, unix.SIGCONT)
+		w.busy(1)
+		for wait := 0; w.passed.Load() == before && wait < 400; wait++ {
+			time.Sleep(5 * time.Millisecond)
+		}
+		touch(t, gate)
+		<-answered
+		if w.passed.Load() > before {
+			return
+		}
+		if try == 4 { // on a machine that is busy the slow request may have been long ago
+			t.Fatal("the quick request waited for the slow one")
 		}
 	}
 }

@@ -22,14 +22,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 16, TICK_NS = 2000000, QUIET_TICKS = 50, SLOW_TURNS = 1000, QUICK = 20 };
+enum { BATCH = 16, TICK_NS = 2000000, QUIET_TICKS = 50, SLOW_SECONDS = 2, QUICK = 20 };
 
 int32_t appd_queue, appd_unsettled;
 static int epoll_fd = -1, wake_fd = -1, thread_count = 1;
 static _Atomic int busy, leaving, parked;
 static _Atomic unsigned started; /* requests that began, ever */
 static _Atomic bool accepting_stopped;
-static _Atomic int slow; /* turns to go one event at a time: requests take long here */
+static _Atomic int64_t slow_until; /* one event at a time until then: requests take long here */
 static pthread_mutex_t accept_lock = PTHREAD_MUTEX_INITIALIZER;
 static int park_fd = -1;
 
@@ -101,8 +101,15 @@ static void accept_again(void) {
 	pthread_mutex_unlock(&accept_lock);
 }
 
+/* coarse is the time in nanoseconds, as exact as the kernel's ticks. */
+static int64_t coarse(void) {
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
 static void move(void) {
-	slow = SLOW_TURNS;
+	slow_until = coarse() + SLOW_SECONDS * 1000000000ll;
 	while (all_busy() && !leaving) {
 		stop_accepting(); /* again, if a thread waited for a moment */
 		appd_move(TICK_NS / 1000000);
@@ -205,7 +212,7 @@ PyObject *threads_run(PyObject *self, PyObject *unused) {
 	while (!leaving && x) {
 		/* What is harvested is this thread's. Other threads, and where requests take
 		 * long other workers, get what is left in epoll. */
-		int max = thread_count == 1 && (slow == 0 || slow-- == 0) ? BATCH : 1;
+		int max = thread_count == 1 && (!slow_until || coarse() > slow_until) ? BATCH : 1;
 		accept_again();
 		if ((n = wait_events(e, max, &ts)) < 0)
 			break;
