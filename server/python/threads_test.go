@@ -95,28 +95,35 @@ func keptFastCGI(t *testing.T, w *worker) func() {
 // however many quick ones there were before.
 func TestQuickRequestIsNotHarvestedWithASlowOne(t *testing.T) {
 	w := suite(t, options{})
-	quick := keptHTTP(t, w)
+	c := dial(t, w)
+	r := bufio.NewReader(c)
+	send := func() { io.WriteString(c, "GET /generator HTTP/1.1\r\nHost: h\r\n\r\n") }
+	receive := func() {
+		t.Helper()
+		c.SetDeadline(time.Now().Add(patience))
+		answer, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, answer.Body)
+	}
 	for try := 0; ; try++ {
 		w.get("/sleep?0.05")
 		for range 1200 {
-			quick()
+			send()
+			receive()
 		}
 		before := w.passed.Load()
 		gate := filepath.Join(t.TempDir(), "gate")
 		w.suspend() // so that it finds both at once
 		w.begin("/hold?" + gate)
-		answered := make(chan struct{})
-		go func() {
-			defer close(answered)
-			quick()
-		}()
+		send()
 		unix.Kill(w.cmd.Process.Pid, unix.SIGCONT)
-		w.busy(1)
-		for wait := 0; w.passed.Load() == before && wait < 400; wait++ {
+		for wait := 0; w.passed.Load() == before && wait < 200; wait++ {
 			time.Sleep(5 * time.Millisecond)
 		}
 		touch(t, gate)
-		<-answered
+		receive()
 		if w.passed.Load() > before {
 			return
 		}
