@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -243,87 +242,6 @@ func TestChdirFollowsALink(t *testing.T) {
 	}
 }
 
-func TestHooks(t *testing.T) {
-	cfg := realConfig(t, "")
-	file := filepath.Join(cfg.RunDir, "hooks")
-	for _, on := range []HookPoint{OnStarting, WhenReady, OnReload, NWorkersChanged, PreFork, ChildExit, OnExit} {
-		cfg.Hooks = append(cfg.Hooks, Hook{on, []string{"sh", "-c", "echo $APPD_HOOK $APPD_WORKER_ID $APPD_REASON >> " + file}})
-	}
-	once := filepath.Join(cfg.RunDir, "slept")
-	cfg.Hooks = append(cfg.Hooks, Hook{WhenReady, []string{"false"}}, Hook{PreFork, []string{"sh", "-c", "mkdir " + once + " 2>/dev/null && exec sleep 3600; true"}})
-	cfg.HookTimeout = 3 * time.Second // in which even a slow machine starts a shell
-	v := serve(t, cfg)
-	v.allReady(2)
-	if err := v.s.Reload(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	v.allReady(2)
-	v.s.Scale(context.Background(), 3)
-	v.allReady(3)
-	v.s.Stop(context.Background(), false)
-	if err := <-v.done; err != nil {
-		t.Error(err)
-	}
-	b, _ := os.ReadFile(file)
-	text := string(b)
-	for want, n := range map[string]int{
-		"on_starting": 1, "when_ready": 1, "on_reload": 1, "nworkers_changed": 1, "on_exit": 1,
-		"pre_fork 0": 2, "pre_fork 2": 1, "child_exit 0 reload": 1, "child_exit 2 stopped": 1,
-	} {
-		if got := strings.Count(text, want); got != n {
-			t.Errorf("%s ran %d times, want %d\n%s", want, got, n, text)
-		}
-	}
-	if log := v.log.String(); !strings.Contains(log, "hook failed: hook=when_ready") || !strings.Contains(log, "not done after 3s") {
-		t.Errorf("failures are not in the log\n%s", log)
-	}
-}
-
-func TestPIDFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "pid")
-	claim := func() (*pidfile, error) {
-		s := newSupervisor(Config{PIDFile: path})
-		return s.claimPIDFile()
-	}
-	first, err := claim()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(path); err == nil {
-		t.Error("there before anybody is ready")
-	}
-	rival, err := claim()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := first.write(); err != nil {
-		t.Fatal(err)
-	}
-	if err := rival.write(); !errors.As(err, new(*InUseError)) {
-		t.Errorf("a rival of the same moment: %v", err)
-	}
-	if _, err := claim(); !errors.As(err, new(*InUseError)) {
-		t.Errorf("a later one: %v", err)
-	}
-	if b, _ := os.ReadFile(path); string(b) != fmt.Sprintln(os.Getpid()) {
-		t.Errorf("it holds %q", b)
-	}
-	first.file.Close() // as if we had died
-	second, err := claim()
-	if err != nil {
-		t.Fatal("a stale one:", err)
-	}
-	if err := second.write(); err != nil {
-		t.Fatal(err)
-	}
-	if err := second.remove(false); err != nil {
-		t.Error(err)
-	}
-	if _, err := os.Stat(path); err == nil {
-		t.Error("still there")
-	}
-}
-
 func TestWhoWasKilledForMemory(t *testing.T) {
 	kills := uint64(5)
 	c := newOOMCounter(func() (uint64, bool) { return kills, true })
@@ -343,25 +261,5 @@ func TestWhoWasKilledForMemory(t *testing.T) {
 	}
 	if _, ok := kernelOOMKills(); !ok {
 		t.Error("the kernel's counter is not found")
-	}
-}
-
-func TestWebServersUserIsWarnedAbout(t *testing.T) {
-	if _, err := accounts.User("www-data"); err != nil || os.Geteuid() != 0 {
-		t.Skip("needs root and www-data")
-	}
-	cfg := realConfig(t, "") // in a folder with mode 0700
-	v := serve(t, cfg)
-	if !strings.Contains(v.log.String(), "the web server's user cannot open the socket") {
-		t.Errorf("no warning\n%s", v.log)
-	}
-}
-
-// A web server that runs as we do may open whatever we made.
-func TestOwnWebServersUser(t *testing.T) {
-	cfg := realConfig(t, "")
-	cfg.Listeners[0].FrontUser = strconv.Itoa(os.Geteuid())
-	if v := serve(t, cfg); strings.Contains(v.log.String(), "the web server's user cannot open the socket") {
-		t.Errorf("a warning about ourselves\n%s", v.log)
 	}
 }
