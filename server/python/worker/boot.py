@@ -29,12 +29,14 @@ def main():
 
 def work(handed, info):
     """Is the worker, or the preload process and then each of its workers."""
-    from appd_worker import control, log, preload, serve
+    from appd_worker import log, serve
 
     prepare(info)
     log.setup(info["python"].get("log_level", "info"))
     application = None
     if info["python"].get("preload"):
+        from appd_worker import control, preload  # they need modules that a worker does not
+
         application = serve.load_application(info)
         handed = preload.serve_forks(control.Channel(info["control"]), info)
         if handed is None:

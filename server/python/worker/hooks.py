@@ -1,5 +1,4 @@
 """Hooks: callables of the application's, with the arguments that gunicorn gives."""
-import inspect
 import os
 import types
 
@@ -75,18 +74,22 @@ class Hooks:
         cfg = types.SimpleNamespace(**settings)
         self.server = Server(info, cfg)
         self.worker = Worker(info, cfg)
-        self.functions = {name: load.load(configured[name], name) for name in NAMES if configured.get(name)}
+        self.functions = {}  # with how many arguments each takes
+        for name in NAMES:
+            if configured.get(name):
+                function = load.load(configured[name], name)
+                self.functions[name] = function, accepted(function)
         self.requests = {}  # what pre_request saw, by the identity of its environ
         wanted = "pre_request" in self.functions or "post_request" in self.functions
         self.pre_request = self.before if wanted else None
         self.post_request = self.after if wanted else None
 
     def call(self, name, *arguments):
-        function = self.functions.get(name)
+        function, count = self.functions.get(name, (None, 0))
         if function is None:
             return
         try:
-            function(*arguments[: accepted(function)])
+            function(*arguments[:count])
         except Exception:
             log.errors.exception("hook %s failed", name)
 
@@ -118,6 +121,8 @@ class Hooks:
 
 def accepted(function):
     """How many positional arguments a hook takes: old ones take fewer."""
+    import inspect  # a megabyte, for who has hooks
+
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
