@@ -135,3 +135,26 @@ func TestWorkersDoNotGrow(t *testing.T) {
 		})
 	}
 }
+
+// An application may put another page into the list that it has returned, from another
+// thread: what is being sent stays as it was.
+func TestPageThatIsReplacedWhileItIsSent(t *testing.T) {
+	w := start(t, options{settings: map[string]any{"threads": 2}, files: map[string]string{"app.py": `
+import itertools, threading, time
+page = [b"0" * (4 << 20)]
+def replace():
+    for n in itertools.count():
+        page[0] = b"%d" % (n % 10) * (4 << 20)
+        time.sleep(0)
+threading.Thread(target=replace, daemon=True).start()
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return page
+`}})
+	for range 20 {
+		status, body := w.get("/")
+		if status != 200 || len(body) != 4<<20 || strings.Count(body, body[:1]) != len(body) {
+			t.Fatalf("%d, %d bytes", status, len(body))
+		}
+	}
+}

@@ -135,8 +135,13 @@ static int send_all(struct exchange *x, PyObject *(*item)(PyObject *, Py_ssize_t
 		x->length = total;
 	if (n == 0)
 		return answer_send(x, "", 0, true);
-	if (n == 1)
-		return answer_send(x, PyBytes_AsString(item(list, 0)), total, true);
+	if (n == 1) {
+		PyObject *only = item(list, 0); /* which another thread may take out of the list meanwhile */
+		Py_IncRef(only);
+		int bad = answer_send(x, PyBytes_AsString(only), total, true);
+		Py_DecRef(only);
+		return bad;
+	}
 	char *p = malloc(total ? total : 1);
 	if (!p) {
 		PyErr_NoMemory();
