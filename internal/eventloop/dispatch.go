@@ -66,6 +66,9 @@ func (c *conn) handOut() {
 	if len(c.fresh)+len(c.whole)+len(c.aborted) == 0 {
 		return
 	}
+	if c.gone { // seen by a reply of the codec's own, with requests behind what it replied to
+		c.each(func(x *Exchange) { x.cutInput(); x.abort(cgi.ErrHangup); c.forgo(x) })
+	}
 	for _, x := range c.aborted {
 		c.abandon(x)
 	}

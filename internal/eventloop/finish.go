@@ -33,6 +33,9 @@ func (c *conn) finish(x *Exchange, status int) {
 	x.released = true
 	c.complete = x.inDone
 	c.remove(x)
+	if c.active > 0 {
+		c.register() // a foreign thread that served x alone has not done so, and the others wait
+	}
 	if c.active > 0 || c.closed {
 		return
 	}

@@ -112,7 +112,8 @@ func (f *newcomers) register() {
 // others need not look at it meanwhile: where a FastCGI connection is kept the next
 // request may come beside the one at hand.
 func (c *conn) wait() {
-	if !c.closed && (c.active == 0 || !c.first.handed || c.proto == cgi.FastCGI && c.first.Head.KeepAlive && c.loop.config.Settings.Threads > 1) {
+	x := c.first // nil too where only others are active
+	if !c.closed && (x == nil || !x.handed || c.proto == cgi.FastCGI && x.Head.KeepAlive && c.loop.config.Settings.Threads > 1) {
 		c.register()
 	}
 }
