@@ -278,3 +278,19 @@ func TestInterceptedEnds(t *testing.T) {
 		}
 	}
 }
+
+// A front has gone when the codec replies to it; the request behind what it replied to
+// ends with the connection.
+func TestForeignGoneAtAReply(t *testing.T) {
+	r := start(t, cgi.FastCGI, func(c *Config) { c.WholeBody = true }, nil)
+	c := r.dial(t)
+	c.Write(slices.Concat(record(9, 0, "\x0f\x00FCGI_MPXS_CONNS"), begin(1, "/", 10)))
+	c.Close()
+	events := make([]syscall.EpollEvent, 1)
+	until(t, "the connection came and went", func() bool {
+		if harvest(r, events, 20) != nil {
+			t.Error("handed out")
+		}
+		return r.Board().Counters().Events[handoff.Accepted] == 1 && r.Stats().Connections == 0
+	})
+}
