@@ -8,9 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -44,10 +42,9 @@ func watchdogInterval() time.Duration {
 	return d / 2
 }
 
-var notifyCount atomic.Int64
-
 // notifySocket takes READY=1 from one exec worker. Its name is abstract, because
-// the worker may be another user's process.
+// the worker may be another user's process, and the kernel's choice, because process
+// numbers are not unique among containers that share a network.
 type notifySocket struct {
 	address string // for NOTIFY_SOCKET
 	conn    *net.UnixConn
@@ -55,12 +52,11 @@ type notifySocket struct {
 }
 
 func newNotifySocket() (*notifySocket, error) {
-	name := fmt.Sprintf("@appd-notify-%d-%d", os.Getpid(), notifyCount.Add(1))
-	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram"})
 	if err != nil {
 		return nil, fmt.Errorf("notify socket: %w", err)
 	}
-	return &notifySocket{address: name, conn: conn}, nil
+	return &notifySocket{address: conn.LocalAddr().String(), conn: conn}, nil
 }
 
 // await closes said when a READY=1 comes, and returns after it or after close.

@@ -43,7 +43,7 @@ var listenSettings = []Setting{
 		Doc:   "Every connection must begin with a PROXY preamble, version 1 or 2; others are answered 400. `forwarded_allow_ips` is held against the address in it.",
 		field: on(func(l *Listen) any { return &l.Proxy })},
 	{Name: "fastcgi_stderr", Block: InListen, Form: Bool,
-		Doc:   "FastCGI: a line about each request that failed in the application goes to the front too, which writes it into its own log. It names the request, so that appd's log tells the rest.",
+		Doc:   "FastCGI: a line about each request that failed in the application goes to the front too, which writes it into its own log. It names the request, so that appd's log tells the rest. Not for HAProxy, which such a line can crash (2.6).",
 		field: on(func(l *Listen) any { return &l.Stderr })},
 	{Name: "uwsgi_chunked_input", Block: InListen, Form: Bool,
 		Doc:   "uwsgi: a request that says `Transfer-Encoding: chunked` and no length has a chunked body behind it, as from uWSGI's http router with `http-chunked-input`. Without that option the router sends no body.",

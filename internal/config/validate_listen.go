@@ -55,6 +55,9 @@ func (l *loader) validateListen(ln *Listen) {
 			l.fault(l.at(s.field), fmt.Sprintf("%s is for %s; this listener speaks %s", s.name, s.protocol, ln.Protocol), "Remove one of the two.")
 		}
 	}
+	if ln.Stderr && ln.Front == "haproxy" {
+		l.fault(l.at(&ln.Stderr), "fastcgi_stderr can end HAProxy: 2.6 was seen to crash over such a line", "Remove it; appd's own log has the failure.")
+	}
 	for _, ip := range ln.ForwardedIPs {
 		if ip != "*" && !isNetwork(ip) {
 			l.faultOnce(l.at(&ln.ForwardedIPs), fmt.Sprintf("forwarded_allow_ips: %q is no address, no network and not *", ip))

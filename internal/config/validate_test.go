@@ -56,6 +56,7 @@ func TestWrong(t *testing.T) {
 		{app + "listen \"unix:/run/x\" { group = \"no-such-group\" }", `2:32: group: there is no group "no-such-group"`},
 		{app + "listen \"unix:/run/x\" { protocol = \"scgi\" }", `2:35: protocol must be auto, fastcgi, uwsgi or http, not "scgi"`},
 		{app + "listen \"unix:/run/x\" {\n protocol = \"uwsgi\"\n fastcgi_stderr = true\n}", `4:19: fastcgi_stderr is for fastcgi; this listener speaks uwsgi`},
+		{app + "listen \"unix:/run/x\" {\n front = \"haproxy\"\n fastcgi_stderr = true\n}", `4:19: fastcgi_stderr can end HAProxy`},
 		{app + "listen \"unix:/run/x\" {\n protocol = \"fastcgi\"\n proxy_protocol = true\n}", `4:19: proxy_protocol is for http; this listener speaks fastcgi`},
 		{app + "listen \"unix:/run/x\" {\n protocol = \"http\"\n uwsgi_chunked_input = true\n}", `4:24: uwsgi_chunked_input is for uwsgi; this listener speaks http`},
 		{"app { fastcgi = [\"php-cgi\"] }\nlisten \"unix:/run/x\" { fastcgi_stderr = true }", `2:41: fastcgi_stderr has no effect on fastcgi programs`},

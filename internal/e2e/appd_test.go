@@ -56,7 +56,7 @@ func (a *appd) listeners() string {
 		fmt.Fprintf(&b, "}\n")
 	}
 	for _, front := range []string{"apache", "lighttpd", "haproxy", "caddy"} {
-		fmt.Fprintf(&b, "listen \"unix:%s\" {\n  mode = \"0666\"\n  front = %q\n  fastcgi_stderr = true\n}\n", a.socket(front), front)
+		fmt.Fprintf(&b, "listen \"unix:%s\" {\n  mode = \"0666\"\n  front = %q\n  fastcgi_stderr = %t\n}\n", a.socket(front), front, front != "haproxy")
 	}
 	fmt.Fprintf(&b, "listen \"unix:%s\" {\n  mode = \"0666\"\n  front = \"apache\"\n  uwsgi_chunked_input = true\n}\n", a.socket("router"))
 	return b.String()

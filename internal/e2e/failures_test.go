@@ -104,7 +104,8 @@ func TestPanic(t *testing.T) {
 	})
 }
 
-// A front over FastCGI is told of a panic, for its own log, and not what it was.
+// A front over FastCGI is told of a panic, for its own log, and not what it was;
+// not HAProxy: 2.6 crashes over such a line now and then.
 func TestPanicInTheLogOfTheFront(t *testing.T) {
 	behind(t, func(t *testing.T, f *front) {
 		key := newKey()
@@ -125,7 +126,7 @@ func TestPanicInTheLogOfTheFront(t *testing.T) {
 		if strings.Contains(text, "before the headers") {
 			t.Errorf("%s logs what the handler panicked with", f.code)
 		}
-	}, "NF", "NK", "NX", "HF", "HM", "AF", "LF", "LFS")
+	}, "NF", "NK", "NX", "AF", "LF", "LFS")
 }
 
 // A panic after the first bytes cuts the answer, visibly.
