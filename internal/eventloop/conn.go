@@ -88,7 +88,9 @@ func (c *conn) event(ev uint32) {
 	if c.closed {
 		return
 	}
-	if ev&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+	// Both sides half-closed are a hang-up, too, but what lingers is read to its end:
+	// closed with bytes unread, it would be a reset for the peer.
+	if ev&unix.EPOLLERR != 0 || ev&unix.EPOLLHUP != 0 && !c.lingering {
 		c.lose(cgi.ErrHangup)
 		return
 	}
