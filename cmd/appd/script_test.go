@@ -54,6 +54,7 @@ func setup(env *testscript.Env) error {
 	}
 	env.Setenv("GOFLAGS", "-mod=mod")
 	env.Setenv("GOPROXY", "off")
+	env.Setenv("GORACE", os.Getenv("GORACE"))
 	env.Defer(func() { stopLeftover(env.Getenv("RUNTIME_DIRECTORY")) })
 	for i := range 3 {
 		port, err := ports.Free()
