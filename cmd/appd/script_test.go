@@ -133,6 +133,8 @@ func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Defer(func() {
 		b.cmd.Process.Kill()
 		<-b.done
+		text, _ := os.ReadFile(out.Name())
+		ts.Logf("[%s printed]\n%s", args[0], text) // seen when the script fails
 	})
 }
 
