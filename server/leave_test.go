@@ -294,7 +294,7 @@ func tries() int {
 
 func mustStart(t *testing.T, n *instance) {
 	t.Helper()
-	if err := n.loop.Start(); err != nil {
+	if err := n.loop.Start(nil); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { n.close() })

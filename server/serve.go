@@ -80,7 +80,7 @@ func (s *Server) start(l net.Listener) (backend, func() error, error) {
 		Rules: &rules{mount: cgi.Mount{Prefix: v.Mount}, base: newRequestBase(fd, address)},
 	})
 	if err == nil {
-		err = n.loop.Start()
+		err = n.loop.Start(nil)
 	}
 	if err != nil {
 		n.loop.Close()

@@ -155,16 +155,12 @@ func (w *worker) run() error {
 			f(Self())
 		}
 	})
-	if err := w.loop.Start(); err != nil {
-		w.line.Send(handoff.Message{Kind: handoff.Failed, Text: err.Error()})
-		return err
-	}
-	w.loop.Board().SetState(handoff.Serving)
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGQUIT, unix.SIGINT)
 	defer signal.Stop(signals)
-	if err := w.line.Send(handoff.Message{Kind: handoff.Ready, Version: handoff.Version, Settings: &w.settings}); err != nil {
-		return fmt.Errorf("server: the supervisor is gone: %w", err)
+	if err := w.loop.Start(w.ready); err != nil {
+		w.line.Send(handoff.Message{Kind: handoff.Failed, Text: err.Error()})
+		return err
 	}
 	go w.listen()
 	for {
@@ -179,6 +175,16 @@ func (w *worker) run() error {
 			w.obey(m, nil)
 		}
 	}
+}
+
+// ready says that requests are about to be accepted, before the first one is: a worker
+// that has answered somebody counts as one that has booted.
+func (w *worker) ready() error {
+	w.loop.Board().SetState(handoff.Serving)
+	if err := w.line.Send(handoff.Message{Kind: handoff.Ready, Version: handoff.Version, Settings: &w.settings}); err != nil {
+		return fmt.Errorf("server: the supervisor is gone: %w", err)
+	}
+	return nil
 }
 
 // end is the last thing a worker does.

@@ -106,7 +106,7 @@ func (s *Supervisor) lost(w *worker, e exit) {
 	case unready && !s.booted && w.gen == s.standIn:
 		s.fail(w.bootError())
 	case unready && !s.booted:
-		s.cannotBoot(w.bootError())
+		s.stillborn(w.bootError())
 	default:
 		s.balance()
 	}

@@ -127,8 +127,8 @@ func supervisorMain() {
 		cfg.Listeners = append(cfg.Listeners, Listener{Worker: handoff.Listener{Address: a}})
 	}
 	if file := os.Getenv("FAIL_UPGRADE"); file != "" && os.Getenv(upgradeEnv) != "" {
-		if _, err := os.Stat(file); err == nil {
-			cfg.App.Env = append(cfg.App.Env, "BEHAVE=die")
+		if how, err := os.ReadFile(file); err == nil {
+			cfg.App.Env = append(cfg.App.Env, "BEHAVE="+string(how))
 		}
 	}
 	if os.Getenv("HANG_UPGRADE") != "" && os.Getenv(upgradeEnv) != "" {

@@ -96,11 +96,7 @@ var stories = map[row]story{
 	{starting, evEnd}:   {over: true, behave: func(p *fakeProcess, what string) { p.end(exit{code: 1}) }},
 	{starting, evDrain}: {behave: slowStart(1), tell: scaleUpThen(scaleTo(1))},
 	{starting, evHurry}: {behave: slowStart(1), tell: scaleUpThen(stopFast)},
-	{starting, evKill}: {over: true, cfg: Config{Workers: 2}, behave: func(p *fakeProcess, what string) {
-		if p.pid == 100 {
-			p.end(exit{code: 1})
-		}
-	}},
+	{starting, evKill}:  {over: true, cfg: Config{Workers: 2, PIDFile: "no such folder"}, behave: slowStart(1)},
 
 	{ready, evOver}:  {cfg: Config{Recycle: Recycle{Requests: 1}}, tell: served},
 	{ready, evStuck}: {cfg: Config{Timeout: time.Second}, tell: stuckIn},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -68,10 +69,21 @@ func (s *Supervisor) firstPrepared(gen *generation, err error) {
 	}
 }
 
+// stillborn follows up on a worker that did not become ready at the first start. Those
+// that still boot decide: one that becomes ready is enough, whoever was quicker to die.
+func (s *Supervisor) stillborn(err *BootError) {
+	if s.unborn == nil {
+		s.unborn = err
+	}
+	if s.inherited != nil || !slices.ContainsFunc(s.workers, (*worker).staying) {
+		s.cannotBoot(s.unborn)
+	}
+}
+
 // firstReady is the end of the first start, but for a new supervisor in an upgrade,
 // which waits for all its workers.
 func (s *Supervisor) firstReady() {
-	s.booted = true
+	s.booted, s.unborn = true, nil
 	if s.inherited == nil {
 		s.open()
 	}

@@ -31,7 +31,8 @@ type Supervisor struct {
 	workers     []*worker     // oldest first, but for those that are gone
 	listeners   []*listener
 	wanted      int
-	booted      bool // a worker has been ready
+	booted      bool       // a worker has been ready
+	unborn      *BootError // of the first worker that did not boot, until one has
 	stopping    stopping
 	failure     error
 	pending     []message // left by actions, handled before the inbox

@@ -72,7 +72,7 @@ func TestUpgradeRollsBack(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	broken := filepath.Join(dir, "broken")
-	os.WriteFile(broken, nil, 0o600)
+	os.WriteFile(broken, []byte("die"), 0o600)
 	p := startProgram(t, programConfig{Dir: dir, PIDFile: filepath.Join(dir, "pid")}, func(c *exec.Cmd) {
 		c.Env = append(c.Env, "FAIL_UPGRADE="+broken)
 	})

@@ -155,6 +155,10 @@ func (w *worker) backOff(m message) {
 	if w.s.showCrash(w) {
 		return
 	}
+	if h := w.s.inherited; h != nil && !h.committed && !w.wasReady {
+		w.s.fail(w.bootError()) // the predecessor serves on
+		return
+	}
 	delay := w.pause()
 	w.s.log.Warn("worker starts again", append(w.keys(), "after", delay, "reason", string(w.reason))...)
 	w.arm(delay)

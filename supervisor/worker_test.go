@@ -37,6 +37,10 @@ type testWorker struct {
 
 func (w *testWorker) main() {
 	behave := os.Getenv("BEHAVE")
+	if behave == "second" && os.Getenv("APPD_WORKER_ID") == "1" { // when the first one has long been ready
+		time.Sleep(500 * time.Millisecond)
+		behave = "die"
+	}
 	switch behave {
 	case "die":
 		fmt.Fprintln(os.Stderr, "cannot find the database")

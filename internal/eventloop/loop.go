@@ -112,8 +112,10 @@ func (l *Loop) SetSiblings(n int) { l.siblings.Store(int32(max(n, 0))) }
 
 func (l *Loop) alone() bool { return l.siblings.Load() == 0 }
 
-// Start begins to accept and starts the loop's goroutines.
-func (l *Loop) Start() error {
+// Start starts the loop's goroutines and begins to accept. announce, if not nil, is
+// called before the first connection is accepted, when only its own error can still
+// keep that from happening: whoever got an answer can be sure that it was called.
+func (l *Loop) Start(announce func() error) error {
 	l.life.Lock()
 	defer l.life.Unlock()
 	if l.started || l.closed {
@@ -133,24 +135,34 @@ func (l *Loop) Start() error {
 			return err
 		}
 	}
+	if announce != nil {
+		if err := announce(); err != nil {
+			return err
+		}
+	}
+	for _, ls := range l.listeners {
+		l.admitFrom(ls)
+	}
 	return nil
 }
 
-// open begins to accept from a listener.
+// open prepares to accept from a listener.
 func (l *Loop) open(ls *listener) error {
 	if l.config.Serve == nil {
-		if !l.off {
-			ls.attach()
-		}
 		return nil
 	}
 	ls.on = make(chan struct{}, 1)
-	if err := ls.poll(); err != nil {
-		return err
+	return ls.poll()
+}
+
+// admitFrom begins to accept from a listener.
+func (l *Loop) admitFrom(ls *listener) {
+	if l.config.Serve != nil {
+		l.wait.Add(1)
+		go l.acceptor(ls)
+	} else if !l.off {
+		ls.attach()
 	}
-	l.wait.Add(1)
-	go l.acceptor(ls)
-	return nil
 }
 
 // AcceptOff stops accepting until AcceptOn: connections stay in the accept queue,

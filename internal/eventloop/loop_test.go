@@ -73,7 +73,7 @@ func startOn(t *testing.T, ls Listener, change func(*Config), serve func(*Exchan
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Start(); err != nil {
+	if err := l.Start(nil); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })

@@ -34,7 +34,7 @@ func sibling(t *testing.T, r *rig, change func(*Config), serve func(*Exchange)) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Start(); err != nil {
+	if err := l.Start(nil); err != nil {
 		t.Fatal(err)
 	}
 	return &rig{l, r.path, r.ln}

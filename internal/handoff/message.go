@@ -9,7 +9,7 @@ type Kind string
 
 // Messages of a worker to its supervisor.
 const (
-	Ready    Kind = "ready"    // the application is loaded and requests are accepted
+	Ready    Kind = "ready"    // the application is loaded; requests are accepted from now on, not before
 	Failed   Kind = "failed"   // the application cannot be loaded; Text says why
 	Draining Kind = "draining" // no more connections are accepted
 	NoteMsg  Kind = "note"     // a line for the log

@@ -171,24 +171,23 @@ func (w *worker) pause() {
 	w.loop.AcceptOff()
 }
 
-// ready begins to accept and says so, with the source files that were loaded.
+// ready begins to accept and says so first, with the source files that were loaded.
 func (w *worker) ready(files []string) error {
-	if err := w.loop.Start(); err != nil {
-		return err
-	}
-	w.board.SetState(handoff.Serving)
-	w.started.Store(true)
-	if w.control == nil {
+	return w.loop.Start(func() error {
+		w.board.SetState(handoff.Serving)
+		w.started.Store(true)
+		if w.control == nil {
+			return nil
+		}
+		err := w.control.Send(handoff.Message{Kind: handoff.Ready, Version: handoff.Version, Settings: &w.settings})
+		if err == nil {
+			err = w.control.SendFiles(files)
+		}
+		if err != nil {
+			w.log.Printf("%v", err) // the supervisor is gone, and obey sees it
+		}
 		return nil
-	}
-	err := w.control.Send(handoff.Message{Kind: handoff.Ready, Version: handoff.Version, Settings: &w.settings})
-	if err == nil {
-		err = w.control.SendFiles(files)
-	}
-	if err != nil {
-		w.log.Printf("%v", err) // the supervisor is gone, and obey sees it
-	}
-	return nil
+	})
 }
 
 // text is an error for C, which frees it; nil for none.
