@@ -127,7 +127,7 @@ func (c *conn) lose(cause error) {
 	}
 	c.gone = true
 	c.out, c.sent = nil, 0
-	c.each(func(x *Exchange) { x.cutInput(); x.abort(cause); c.forgo(x) })
+	c.forgoAll(cause)
 	c.settle()
 }
 
@@ -278,7 +278,7 @@ func (c *conn) detach() int {
 	c.out, c.sent = nil, 0
 	c.in = len(c.held)
 	c.release()
-	c.each(func(x *Exchange) { x.cutInput(); x.abort(cgi.ErrHangup); c.forgo(x) })
+	c.forgoAll(cgi.ErrHangup)
 	if c.registered {
 		epollCtl(c.loop.ep, unix.EPOLL_CTL_DEL, c.fd, &unix.EpollEvent{})
 	}

@@ -67,7 +67,7 @@ func (c *conn) handOut() {
 		return
 	}
 	if c.gone { // seen by a reply of the codec's own, with requests behind what it replied to
-		c.each(func(x *Exchange) { x.cutInput(); x.abort(cgi.ErrHangup); c.forgo(x) })
+		c.forgoAll(cgi.ErrHangup)
 	}
 	for _, x := range c.aborted {
 		c.abandon(x)

@@ -104,6 +104,15 @@ func (c *conn) forgo(x *Exchange) {
 	}
 }
 
+// forgoAll ends what is under way on a connection whose front is gone.
+func (c *conn) forgoAll(cause error) {
+	c.each(func(x *Exchange) {
+		x.cutInput()
+		x.abort(cause)
+		c.forgo(x)
+	})
+}
+
 // abandon answers what a codec wants to hear after the peer aborted a request.
 func (c *conn) abandon(x *Exchange) {
 	if x.released {
