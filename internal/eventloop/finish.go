@@ -35,8 +35,9 @@ func (c *conn) finish(x *Exchange, status int) {
 	c.remove(x)
 	if c.active > 0 {
 		c.register() // a foreign thread that served x alone has not done so, and the others wait
+		return
 	}
-	if c.active > 0 || c.closed {
+	if c.closed {
 		return
 	}
 	if c.closing || c.faulty || c.gone || !c.codec.KeepAlive() && !c.moreToCome() {
