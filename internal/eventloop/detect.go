@@ -65,6 +65,12 @@ func (c *conn) newCodec(p cgi.Protocol) cgi.Codec {
 	return http1.NewCodec(&ls.codecs.http, c.remote, c.local)
 }
 
+// fastcgi is the connection's codec if it is FastCGI's, else nil.
+func (c *conn) fastcgi() *fastcgi.Codec {
+	k, _ := c.codec.(*fastcgi.Codec)
+	return k
+}
+
 // dropCodec keeps a codec for the next connection.
 func (c *conn) dropCodec() {
 	switch k := c.codec.(type) {

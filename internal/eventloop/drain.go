@@ -11,7 +11,6 @@ import (
 
 	"github.com/appd-server/appd/internal/handoff"
 	"github.com/appd-server/appd/protocols/cgi"
-	"github.com/appd-server/appd/protocols/fastcgi"
 )
 
 // DrainOptions say how connections leave.
@@ -130,7 +129,7 @@ func (c *conn) prepare() {
 	if !c.movable() {
 		c.codec.Drain()
 	}
-	if k, ok := c.codec.(*fastcgi.Codec); ok {
+	if k := c.fastcgi(); k != nil {
 		k.Unshare()
 	}
 }
@@ -140,15 +139,15 @@ func (c *conn) prepare() {
 // to. It has as long for that as a front that says nothing, or what it has sent by then.
 func (c *conn) moreToCome() bool {
 	l := c.loop
-	k, ok := c.codec.(*fastcgi.Codec)
-	return ok && c.shared && l.draining.Load() && !k.Ending() &&
+	k := c.fastcgi()
+	return k != nil && c.shared && l.draining.Load() && !k.Ending() &&
 		(l.now()-l.drainAt < int64(lastChance) || c.readable || c.in < len(c.held))
 }
 
 // owed says that the front still sends of requests that were answered, and nothing else.
 func (c *conn) owed() bool {
-	k, ok := c.codec.(*fastcgi.Codec)
-	return ok && k.Owed()
+	k := c.fastcgi()
+	return k != nil && k.Owed()
 }
 
 // leave passes an idle connection on, and reports whether it is gone. A request

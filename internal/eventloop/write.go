@@ -12,7 +12,6 @@ import (
 
 	"github.com/appd-server/appd/internal/handoff"
 	"github.com/appd-server/appd/protocols/cgi"
-	"github.com/appd-server/appd/protocols/fastcgi"
 )
 
 const (
@@ -251,7 +250,7 @@ func (x *Exchange) Stderr(line string) {
 	}
 	c.mu.Lock()
 	defer c.unlock()
-	if k, ok := c.codec.(*fastcgi.Codec); ok && !x.released && !x.ended && c.pending() < maxReplies {
+	if k := c.fastcgi(); k != nil && !x.released && !x.ended && c.pending() < maxReplies {
 		c.write(k.AppendStderr(nil, x.id, line))
 	}
 }
