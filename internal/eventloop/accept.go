@@ -145,7 +145,8 @@ func (l *Loop) rested() {
 // worker that was woken for a connection, as no other was, takes that one all the same.
 func (ls *listener) acceptSome(woken bool) (pause time.Duration) {
 	for {
-		if ls.loop.full() && !(woken && !ls.loop.alone()) {
+		mustTake := woken && !ls.loop.alone()
+		if ls.loop.full() && !mustTake {
 			return fullPause
 		}
 		c, e := ls.take()
