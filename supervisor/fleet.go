@@ -163,14 +163,16 @@ func (s *Supervisor) others(w *worker) (n int) {
 // to stay the one with the fewest requests in flight.
 func (s *Supervisor) adopter(w *worker) (best *worker) {
 	for _, o := range s.workers {
-		if o == w || o.state != ready || o.passive || o.reason != None || !o.gen.cfg.App.Kind.contract() {
-			continue
-		}
-		if best == nil || o.load() < best.load() {
+		if o != w && o.adopts() && (best == nil || o.load() < best.load()) {
 			best = o
 		}
 	}
 	return best
+}
+
+// adopts says that a worker accepts, is to stay, and knows what an adoption is.
+func (w *worker) adopts() bool {
+	return w.state == ready && !w.passive && w.reason == None && w.gen.cfg.App.Kind.contract()
 }
 
 // load is how busy a worker was when it was last looked at, and what it adopted since.
@@ -206,7 +208,7 @@ func (s *Supervisor) relieve(w *worker, l *listener, m message) {
 		age = 0
 	}
 	for _, o := range s.workers {
-		if o == w || o.state != ready || o.passive || o.reason != None || !o.gen.cfg.App.Kind.contract() || !slices.Contains(o.gen.listeners, l) {
+		if o == w || !o.adopts() || !slices.Contains(o.gen.listeners, l) {
 			continue
 		}
 		free, young := o.turnover(now)
