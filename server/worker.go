@@ -168,7 +168,7 @@ func (w *worker) run() error {
 		case err := <-w.over:
 			return err
 		case sig := <-signals:
-			m := handoff.Message{Kind: handoff.Drain, Queue: true, Pass: w.hand.Workers > 1, Reason: unix.SignalName(sig.(unix.Signal)) + " from somebody else"}
+			m := handoff.Message{Kind: handoff.Drain, Queue: true, Pass: !w.loop.Alone(), Reason: unix.SignalName(sig.(unix.Signal)) + " from somebody else"}
 			if sig == unix.SIGINT {
 				m.Kind = handoff.Stop
 			}

@@ -31,8 +31,14 @@ type boss struct {
 	done chan error
 }
 
-// employ starts a worker on a Unix socket and waits until it is ready.
+// employ starts one of four workers on a Unix socket.
 func employ(t *testing.T, s *Server, written string) *boss {
+	t.Helper()
+	return employAmong(t, 4, s, written)
+}
+
+// employAmong is employ for another number of workers.
+func employAmong(t *testing.T, workers int, s *Server, written string) *boss {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "s")
 	l, err := net.Listen("unix", path)
@@ -55,7 +61,7 @@ func employ(t *testing.T, s *Server, written string) *boss {
 	}
 	b := &boss{up, path, view, make(chan error, 1)}
 	h := handoff.Handoff{
-		Version: handoff.Version, Name: "test", Slot: 2, Generation: 5, Workers: 4,
+		Version: handoff.Version, Name: "test", Slot: 2, Generation: 5, Workers: workers,
 		Control: dup(t, int(child.Fd())), Scoreboard: dup(t, view.FD()),
 		Listeners: []handoff.Listener{{FD: fd, Address: "unix:" + path, Protocol: "http"}},
 		Settings:  json.RawMessage(written),
@@ -216,7 +222,7 @@ func (b *boss) stacks(t *testing.T) {
 	b.Send(handoff.Message{Kind: handoff.Dump}, int(w.Fd()))
 	w.Close()
 	dump, err := io.ReadAll(r)
-	if err != nil || !strings.Contains(string(dump), "TestWorkerUnderASupervisor") {
+	if err != nil || !strings.Contains(string(dump), t.Name()) {
 		t.Errorf("dump of %d bytes, %v", len(dump), err)
 	}
 	if m, _ := b.expect(t, handoff.Done); m.Reason != "dump" || m.Text != "" {
@@ -287,6 +293,25 @@ func TestSignalOfAStranger(t *testing.T) {
 	if m, _ := b.expect(t, handoff.Draining); m.Reason != "SIGTERM from somebody else" {
 		t.Errorf("draining: %+v", m)
 	}
+	b.end(t)
+}
+
+// A worker that was alone when it started, and is not any more, leaves its connections
+// to the others when a stranger's signal ends it.
+func TestSignalOfAStrangerAfterAResize(t *testing.T) {
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, unix.SIGTERM) // the test must outlive its worker
+	defer signal.Stop(caught)
+	s := &Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "here") })}
+	b := employAmong(t, 1, s, "{}")
+	b.expect(t, handoff.Ready)
+	c := b.dial(t)
+	b.get(t, c, "/")
+	b.Send(handoff.Message{Kind: handoff.Resize, Workers: 2})
+	b.stacks(t) // asked for behind the other
+	unix.Kill(os.Getpid(), unix.SIGTERM)
+	_, fds := b.expect(t, handoff.Passed)
+	handoff.CloseFDs(fds)
 	b.end(t)
 }
 

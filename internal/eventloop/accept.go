@@ -145,7 +145,7 @@ func (l *Loop) rested() {
 // worker that was woken for a connection, as no other was, takes that one all the same.
 func (ls *listener) acceptSome(woken bool) (pause time.Duration) {
 	for {
-		mustTake := woken && !ls.loop.alone()
+		mustTake := woken && !ls.loop.Alone()
 		if ls.loop.full() && !mustTake {
 			return fullPause
 		}
@@ -175,7 +175,7 @@ func (ls *listener) acceptSome(woken bool) (pause time.Duration) {
 // closed, and its number from being used again, meanwhile.
 func (ls *listener) stepAside(d time.Duration) {
 	ls.raw.Control(func(uintptr) { ls.seat.leave() })
-	if ls.loop.full() && !ls.loop.alone() {
+	if ls.loop.full() && !ls.loop.Alone() {
 		ls.takeOwed(1) // a thread of Go's may have been woken meanwhile
 	}
 	for ls.pauseFor(d) && ls.closed() {

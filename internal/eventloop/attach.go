@@ -34,7 +34,7 @@ func (ls *listener) acceptOne() {
 	}
 	if l.full() {
 		ls.put(unix.EPOLL_CTL_DEL) // the sweep looks again
-		if l.alone() {
+		if l.Alone() {
 			return
 		}
 	}
@@ -55,7 +55,7 @@ func (ls *listener) acceptOne() {
 		c.unlock()
 		if l.full() && ls.attached {
 			ls.put(unix.EPOLL_CTL_DEL) // the next one is to wake another worker
-			if !l.alone() && l.config.Settings.Threads > 1 {
+			if !l.Alone() && l.config.Settings.Threads > 1 {
 				ls.takeOwed(1)
 			}
 		}

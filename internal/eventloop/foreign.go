@@ -163,7 +163,7 @@ func (l *Loop) Move(milliseconds int) {
 func (l *Loop) oweOne(key int32) {
 	for _, ls := range l.listeners {
 		ls.mu.Lock()
-		if ls.key == key && ls.fd >= 0 && !l.alone() && !l.draining.Load() {
+		if ls.key == key && ls.fd >= 0 && !l.Alone() && !l.draining.Load() {
 			ls.takeOwed(1)
 		}
 		ls.mu.Unlock()

@@ -55,7 +55,7 @@ func (g *gate) left(c *conn) {
 
 // accepted is called after every connection. It returns how long to stand aside.
 func (g *gate) accepted(l *Loop) time.Duration {
-	if l.alone() {
+	if l.Alone() {
 		return 0
 	}
 	now := handoff.Now()

@@ -110,7 +110,8 @@ func (l *Loop) now() int64 { return l.clock.Load() }
 // Where there are some, connections and requests are left to those that have less to do.
 func (l *Loop) SetSiblings(n int) { l.siblings.Store(int32(max(n, 0))) }
 
-func (l *Loop) alone() bool { return l.siblings.Load() == 0 }
+// Alone says that no other process accepts from the same listeners now.
+func (l *Loop) Alone() bool { return l.siblings.Load() == 0 }
 
 // Start starts the loop's goroutines and begins to accept. announce, if not nil, is
 // called before the first connection is accepted, when only its own error can still

@@ -21,7 +21,7 @@ import (
 // to rest.
 func (c *conn) offer(ev uint32) bool {
 	l := c.loop
-	if l.config.PassIdle == nil || l.alone() || ev != unix.EPOLLIN || l.draining.Load() {
+	if l.config.PassIdle == nil || l.Alone() || ev != unix.EPOLLIN || l.draining.Load() {
 		return false
 	}
 	c.mu.Lock()

@@ -225,6 +225,24 @@ func TestTermBySomebody(t *testing.T) {
 	}
 }
 
+// One that was alone when it started, and is not any more, leaves its connections to
+// the others.
+func TestTermAfterAResize(t *testing.T) {
+	w := suite(t, options{change: func(h *handoff.Handoff) { h.Workers = 1 }})
+	keptHTTP(t, w)()
+	w.conn.Send(handoff.Message{Kind: handoff.Resize, Workers: 2})
+	w.send(handoff.Message{Kind: handoff.Dump}, true) // behind the other
+	unix.Kill(w.cmd.Process.Pid, unix.SIGTERM)
+	if err := w.ended(); err != nil {
+		t.Errorf("%v", err)
+	}
+	for range w.message { // to the end of what it said
+	}
+	if n := w.passed.Load(); n != 1 {
+		t.Errorf("%d connections were passed on, want 1", n)
+	}
+}
+
 // A signal handler of the application's that raises between two requests does not
 // end the worker; one that exits lets it leave in order.
 func TestHandlersOfTheApplication(t *testing.T) {

@@ -127,5 +127,5 @@ func appd_drain(signal C.int) {
 	if signal > 0 {
 		reason = unix.SignalName(unix.Signal(signal)) + " from somebody else"
 	}
-	engine.leave(eventloop.DrainOptions{Queue: true, Pass: engine.handoff.Workers > 1}, time.Duration(engine.settings.GracefulTimeout), reason)
+	engine.leave(eventloop.DrainOptions{Queue: true, Pass: !engine.loop.Alone()}, time.Duration(engine.settings.GracefulTimeout), reason)
 }
