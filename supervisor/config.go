@@ -187,6 +187,8 @@ type Listener struct {
 	// FrontUser is who connects, a name or a number: the start warns if that user may
 	// not. "" = www-data or nginx, whichever there is.
 	FrontUser string
+
+	names *names // what those stand for, once somebody was asked
 }
 
 // Recycle says when a healthy worker is replaced. Zero means never.

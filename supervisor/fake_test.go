@@ -20,6 +20,7 @@ type fakeWorld struct {
 	begun    time.Time
 	behave   func(p *fakeProcess, what string)
 	prepare  func(g *generation) error
+	asks     func() // while names are looked up
 	noDump   bool
 	settings *handoff.Settings
 	queue    int
@@ -102,6 +103,12 @@ func (w *fakeWorld) system() system {
 			return nil
 		},
 		retire: func(*generation) {},
+		lookUp: func(Listener) *names {
+			if w.asks != nil {
+				w.asks()
+			}
+			return &names{}
+		},
 		bind: func(spec Listener, _ bool) (*listener, error) {
 			if spec.Worker.Address == "taken" {
 				return nil, &InUseError{What: "address", Path: "taken"}

@@ -127,9 +127,9 @@ func (w *worker) bootError() *BootError {
 }
 
 // balance gives each slot a worker and sends those away that have none. A reload
-// does this by itself, and of a stand-in there is one.
+// does this by itself, once it has a worker, and of a stand-in there is one.
 func (s *Supervisor) balance() {
-	if !s.alive() || s.reloading != nil || s.standIn != nil {
+	if !s.alive() || s.rolling() || s.standIn != nil {
 		return
 	}
 	taken := make([]bool, s.wanted)

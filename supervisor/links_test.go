@@ -36,7 +36,7 @@ func TestLockIsNoLink(t *testing.T) {
 	if err := os.Symlink(target, path+".lock"); err != nil {
 		t.Fatal(err)
 	}
-	if l, err := bind(Listener{Worker: handoff.Listener{Address: "unix:" + path}}, false); err == nil {
+	if l, err := bind(named(Listener{Worker: handoff.Listener{Address: "unix:" + path}}), false); err == nil {
 		l.close()
 		t.Error("bound with a lock that is a link")
 	}
@@ -48,7 +48,7 @@ func TestAttributesOfALink(t *testing.T) {
 	dir := t.TempDir()
 	target, untouched := stranger(t, dir)
 	path := filepath.Join(dir, "s")
-	l, err := bind(Listener{Worker: handoff.Listener{Address: "unix:" + path}, Mode: 0o600}, false)
+	l, err := bind(named(Listener{Worker: handoff.Listener{Address: "unix:" + path}, Mode: 0o600}), false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ type listener struct {
 	inherited bool // from our predecessor
 }
 
-// bind makes the socket for spec, blocking or not.
+// bind makes the socket for spec, whose names were looked up, blocking or not.
 func bind(spec Listener, blocking bool) (*listener, error) {
 	l := &listener{address: spec.Worker.Address, spec: spec, fd: -1}
 	err := l.bind()
@@ -87,9 +87,13 @@ func (l *listener) take(number string) error {
 	return err
 }
 
-// bindTCP leaves resolving and dual stack to package net and keeps a duplicate.
+// bindTCP leaves dual stack to package net and keeps a duplicate.
 func (l *listener) bindTCP() error {
-	ln, err := net.Listen("tcp", l.address)
+	n := l.spec.names
+	if n.unresolved != nil {
+		return n.unresolved
+	}
+	ln, err := net.ListenTCP("tcp", n.address)
 	if errors.Is(err, unix.EADDRINUSE) {
 		return &InUseError{What: "address", Path: l.address}
 	}
@@ -97,7 +101,7 @@ func (l *listener) bindTCP() error {
 		return err
 	}
 	defer ln.Close()
-	if l.fd, err = handoff.Duplicate(ln.(*net.TCPListener)); err != nil {
+	if l.fd, err = handoff.Duplicate(ln); err != nil {
 		return err
 	}
 	return unix.Listen(l.fd, l.backlog())

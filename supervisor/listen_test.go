@@ -103,12 +103,12 @@ func TestPathOwnership(t *testing.T) {
 		t.Fatal(err)
 	}
 	spec := Listener{Worker: handoff.Listener{Address: "unix:" + path}}
-	if _, err := bind(spec, false); err == nil {
+	if _, err := bind(named(spec), false); err == nil {
 		t.Error("a living stranger's socket was taken")
 	}
 	ln.(*net.UnixListener).SetUnlinkOnClose(false)
 	ln.Close()
-	l, err := bind(spec, false)
+	l, err := bind(named(spec), false)
 	if err != nil {
 		t.Fatal("a dead socket:", err)
 	}
@@ -118,37 +118,37 @@ func TestPathOwnership(t *testing.T) {
 	if _, err := os.Stat(path); err != nil {
 		t.Error("a file that is not ours was removed")
 	}
-	if _, err := bind(spec, false); err == nil || !strings.Contains(err.Error(), "not a socket") {
+	if _, err := bind(named(spec), false); err == nil || !strings.Contains(err.Error(), "not a socket") {
 		t.Errorf("a plain file: %v", err)
 	}
 	long := Listener{Worker: handoff.Listener{Address: "unix:" + filepath.Join(dir, strings.Repeat("x", 120))}}
-	if _, err := bind(long, false); err == nil || !strings.Contains(err.Error(), "107") {
+	if _, err := bind(named(long), false); err == nil || !strings.Contains(err.Error(), "107") {
 		t.Errorf("a long path: %v", err)
 	}
 	exact := Listener{Worker: handoff.Listener{Address: "unix:" + filepath.Join(dir, strings.Repeat("x", 107-len(dir)-1))}}
-	if l, err := bind(exact, false); err != nil {
+	if l, err := bind(named(exact), false); err != nil {
 		t.Errorf("a path of 107 bytes: %v", err)
 	} else {
 		l.close()
 	}
 	tcp := Listener{Worker: handoff.Listener{Address: "127.0.0.1:0"}}
-	l, err = bind(tcp, true)
+	l, err = bind(named(tcp), true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.close()
 	sa, _ := unix.Getsockname(l.fd)
 	tcp.Worker.Address = fmt.Sprint("127.0.0.1:", sa.(*unix.SockaddrInet4).Port)
-	if _, err := bind(tcp, false); !errors.As(err, new(*InUseError)) {
+	if _, err := bind(named(tcp), false); !errors.As(err, new(*InUseError)) {
 		t.Errorf("a port in use: %v", err)
 	}
 	inherited := Listener{Worker: handoff.Listener{Address: fmt.Sprint("fd://", l.fd)}}
-	l2, err := bind(inherited, false)
+	l2, err := bind(named(inherited), false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	l2.close()
-	if _, err := bind(Listener{Worker: handoff.Listener{Address: "fd://0"}}, false); err == nil {
+	if _, err := bind(named(Listener{Worker: handoff.Listener{Address: "fd://0"}}), false); err == nil {
 		t.Error("descriptor 0 is no listening socket")
 	}
 }

@@ -35,7 +35,7 @@ func (s *Supervisor) bindAll(gen *generation) (bound []*listener, err error) {
 func (s *Supervisor) changeListeners(all bool) {
 	for i, l := range s.gen.listeners {
 		spec := s.gen.cfg.Listeners[i]
-		changed := all || l.spec.Mode != spec.Mode || l.spec.Owner != spec.Owner || l.spec.Group != spec.Group || l.spec.Backlog != spec.Backlog
+		changed := all || l.spec.names.wrong != nil || l.spec.Mode != spec.Mode || l.spec.Owner != spec.Owner || l.spec.Group != spec.Group || l.spec.Backlog != spec.Backlog
 		l.spec = spec
 		if !changed || l.fd < 0 {
 			continue

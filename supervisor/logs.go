@@ -5,6 +5,7 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -18,6 +19,7 @@ type logs struct {
 	mu     sync.Mutex
 	access *logFile
 	errors *logFile
+	over   bool // closed for good
 }
 
 // logFile is an open log; nil is none.
@@ -82,6 +84,11 @@ func (l *logs) configure(cfg *Config) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.over {
+		access.close()
+		failures.close()
+		return nil
+	}
 	l.access.close()
 	l.errors.close()
 	l.access, l.errors = access, failures
@@ -130,25 +137,36 @@ func (l *logs) close() {
 	defer l.mu.Unlock()
 	l.access.close()
 	l.errors.close()
-	l.access, l.errors = nil, nil
+	l.access, l.errors, l.over = nil, nil, true
 }
 
-// reopen opens all logs again and gives the workers the new ones.
-func (s *Supervisor) reopen() error {
-	var errs []error
-	if s.cfg.ReopenLog != nil {
-		errs = append(errs, s.cfg.ReopenLog())
-	}
-	for _, g := range s.generations {
-		errs = append(errs, g.logs.configure(g.cfg))
-		s.shareLogs(g)
-	}
-	err := errors.Join(errs...)
-	if err != nil {
-		s.log.Error("log cannot be opened again", "error", err)
-	}
-	s.log.Info("logs reopened")
-	return err
+// reopen opens all logs again, beside the loop because a file system may take its time,
+// and gives the workers the new ones.
+func (s *Supervisor) reopen(answer chan<- error) {
+	s.reopens++
+	own, generations := s.cfg.ReopenLog, slices.Clone(s.generations)
+	s.task(func() {
+		s.reopening.Lock()
+		defer s.reopening.Unlock()
+		var errs []error
+		if own != nil {
+			errs = append(errs, own())
+		}
+		for _, g := range generations {
+			errs = append(errs, g.logs.configure(g.cfg))
+		}
+		err := errors.Join(errs...)
+		s.post(message{do: func() {
+			for _, g := range generations {
+				s.shareLogs(g)
+			}
+			if err != nil {
+				s.log.Error("log cannot be opened again", "error", err)
+			}
+			s.log.Info("logs reopened")
+			answerTo(answer, err)
+		}})
+	})
 }
 
 // shareLogs sends the open logs of a generation to its workers: access log, then

@@ -8,15 +8,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/appd-server/appd/internal/accounts"
 )
 
 // fronts are the accounts that web servers run under in the distributions.
@@ -26,36 +23,23 @@ var fronts = []string{"www-data", "nginx"}
 // is set where that is possible. The file is held by a descriptor: whoever may write
 // to its folder, the application perhaps, could put a link to another file there.
 func (l *listener) permit(path string) error {
-	uid, gid := -1, -1
-	if l.spec.Owner != "" {
-		id, err := accounts.User(l.spec.Owner)
-		if err != nil {
-			return err
-		}
-		uid = id
-	}
-	if l.spec.Group != "" {
-		id, err := accounts.Group(l.spec.Group)
-		if err != nil {
-			return err
-		}
-		gid = id
+	n := l.spec.names
+	if n.wrong != nil {
+		return n.wrong
 	}
 	file, err := holdSocket(path)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(file)
-	if uid >= 0 || gid >= 0 {
-		if err := chownHeld(file, uid, gid); err != nil {
+	if n.owner >= 0 || n.group >= 0 {
+		if err := chownHeld(file, n.owner, n.group); err != nil {
 			return fmt.Errorf("%s: %w", path, os.NewSyscallError("chown", err))
 		}
 	}
-	if gid < 0 {
-		for _, name := range fronts {
-			if id, err := accounts.Group(name); err == nil && chownHeld(file, -1, id) == nil {
-				break
-			}
+	for _, id := range n.webGroups {
+		if chownHeld(file, -1, id) == nil {
+			break
 		}
 	}
 	// A descriptor of this kind cannot be given to fchmod(2).
@@ -87,34 +71,14 @@ func (l *listener) advise(log *journal) {
 	if somaxconn, err := readInt("/proc/sys/net/core/somaxconn"); err == nil && l.backlog() > int(somaxconn) {
 		log.Warn("the kernel cuts the backlog: raise net.core.somaxconn", "listener", l.address, "backlog", l.backlog(), "somaxconn", somaxconn)
 	}
-	if l.path == "" {
+	who := l.spec.names.front
+	if l.path == "" || who == nil {
 		return
 	}
-	names := fronts
-	if l.spec.FrontUser != "" {
-		names = []string{l.spec.FrontUser}
+	if err := denied(l.path, unix.W_OK, who.uid, who.groups); err != nil {
+		log.Warn("the web server's user cannot open the socket", "listener", l.address, "user", who.name, "error", err,
+			"remedy", fmt.Sprintf("listen %q { group = %q }, and let it enter the folders above", l.address, who.name))
 	}
-	for _, name := range names {
-		u, err := user.Lookup(name)
-		if err != nil {
-			u, err = user.LookupId(name)
-		}
-		if err != nil {
-			continue
-		}
-		if err := reachable(l.path, u); err != nil {
-			log.Warn("the web server's user cannot open the socket", "listener", l.address, "user", name, "error", err,
-				"remedy", fmt.Sprintf("listen %q { group = %q }, and let it enter the folders above", l.address, name))
-		}
-		return
-	}
-}
-
-// reachable says why u may not connect to the socket at path; nil if it may.
-func reachable(path string, u *user.User) error {
-	uid, _ := strconv.Atoi(u.Uid)
-	groups, _ := u.GroupIds()
-	return denied(path, unix.W_OK, uid, groups)
 }
 
 // denied says why a user, who is in groups, lacks the right want to path; nil if it has it.

@@ -49,6 +49,7 @@ type system struct {
 	launch  func(context.Context, order) (process, error)
 	prepare func(context.Context, *generation) error // resolves the folder, builds, starts a preload process
 	retire  func(*generation)
+	lookUp  func(Listener) *names
 	bind    func(spec Listener, blocking bool) (*listener, error)
 	depth   func(*listener) (queued, limit int)
 	hook    func(context.Context, *Config, HookPoint, ...string) error

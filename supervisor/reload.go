@@ -22,6 +22,7 @@ type reloading struct {
 	gen      *generation // nil while the configuration loads
 	bound    []*listener // not in the old generation
 	before   int         // workers wanted, 0 while that has not changed
+	reopens  int         // of the logs, when it began
 	next     int         // slot
 	newcomer *worker     // awaited
 }
@@ -40,24 +41,38 @@ func (s *Supervisor) reload(answer chan<- error) {
 		s.again = append(s.again, answer)
 		s.refuse(ErrSuperseded) // which begins anew
 		return
-	case s.reloading != nil || !s.booted:
+	case s.reloading != nil || !s.opened:
 		s.again = append(s.again, answer)
 		return
 	}
 	ctx, cancel := context.WithCancel(s.life)
-	r := &reloading{began: time.Now(), ctx: ctx, cancel: cancel, waiters: []chan<- error{answer}}
+	r := &reloading{began: time.Now(), ctx: ctx, cancel: cancel, reopens: s.reopens, waiters: []chan<- error{answer}}
 	s.reloading = r
 	s.log.Info("reload begins")
 	s.sys.notify(reloadingState())
 	load, same := s.cfg.Load, s.cfg
+	known := make([]Listener, len(s.listeners))
+	for i, l := range s.listeners {
+		known[i] = l.spec
+	}
 	s.task(func() {
 		cfg, err := same, error(nil)
 		if load != nil {
 			cfg, err = load(ctx)
 		}
-		s.post(message{do: func() { s.loaded(r, cfg, err) }})
+		var files *logs
+		if err == nil {
+			cfg.Listeners = s.sys.named(cfg.Listeners, known)
+			files, err = openLogs(&cfg)
+		}
+		if !s.post(message{do: func() { s.loaded(r, cfg, files, err) }}) {
+			files.close()
+		}
 	})
 }
+
+// rolling says that a reload is past loading and building: slots are its own affair.
+func (s *Supervisor) rolling() bool { return s.reloading != nil && s.reloading.newcomer != nil }
 
 func answerTo(answer chan<- error, err error) {
 	if answer != nil {
@@ -66,24 +81,25 @@ func answerTo(answer chan<- error, err error) {
 }
 
 // loaded goes on with the new configuration: listeners, then the program.
-func (s *Supervisor) loaded(r *reloading, cfg Config, err error) {
+func (s *Supervisor) loaded(r *reloading, cfg Config, files *logs, err error) {
 	if s.reloading != r {
+		files.close()
 		return
 	}
 	if err == nil {
 		err = s.fixed(cfg)
 	}
 	if err != nil {
+		files.close()
 		s.refuse(err)
 		return
 	}
 	cfg = cfg.withDefaults()
 	r.cfg, r.gen = cfg, s.newGeneration(&cfg)
-	if r.bound, err = s.bindAll(r.gen); err != nil {
-		s.refuse(err)
-		return
+	if r.gen.logs = files; r.reopens != s.reopens {
+		s.reopen(nil) // which missed these
 	}
-	if r.gen.logs, err = openLogs(&cfg); err != nil {
+	if r.bound, err = s.bindAll(r.gen); err != nil {
 		s.refuse(err)
 		return
 	}

@@ -35,7 +35,7 @@ func (l load) waiting() bool { return l.queue > 0 || l.wait > longWait }
 
 // follow adapts the number of workers.
 func (s *Supervisor) follow(now time.Time) {
-	if s.cfg.WorkersMax == 0 || !s.alive() || s.stopping != running || s.reloading != nil || s.paused() {
+	if s.cfg.WorkersMax == 0 || !s.alive() || s.stopping != running || s.rolling() || s.paused() {
 		return
 	}
 	n := s.scaler.decide(s.measure(), s.wanted, s.cfg.WorkersMin, s.cfg.WorkersMax, now)

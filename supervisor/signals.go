@@ -24,7 +24,7 @@ var Verbs = []Verb{
 	{"", syscall.SIGQUIT, "graceful stop", func(s *Supervisor) { s.stop(false) }},
 	{"", syscall.SIGINT, "fast stop: one second for requests in flight, a second INT none", func(s *Supervisor) { s.stop(true) }},
 	{"reload", syscall.SIGHUP, "reload configuration and code", func(s *Supervisor) { s.reload(nil) }},
-	{"reopen", syscall.SIGUSR1, "reopen the logs", func(s *Supervisor) { s.reopen() }},
+	{"reopen", syscall.SIGUSR1, "reopen the logs", func(s *Supervisor) { s.reopen(nil) }},
 	{"upgrade", syscall.SIGUSR2, "upgrade to a new appd", func(s *Supervisor) { s.upgrade(nil) }},
 	{"", syscall.SIGTTIN, "one worker more", func(s *Supervisor) { s.addWorkers(1) }},
 	{"", syscall.SIGTTOU, "one worker less", func(s *Supervisor) { s.addWorkers(-1) }},

@@ -18,6 +18,7 @@ func (s *Supervisor) begin() error {
 	s.watchdogEvery = watchdogInterval()
 	s.restart = restartCommand(&s.cfg)
 	s.startDir, _ = os.Getwd()
+	s.cfg.Listeners = s.sys.named(s.cfg.Listeners, nil)
 	cfg := s.cfg
 	if err := s.sys.hook(s.life, &cfg, OnStarting); err != nil {
 		return fmt.Errorf("hook on_starting: %w", err)
@@ -87,7 +88,6 @@ func (s *Supervisor) firstReady() {
 	if s.inherited == nil {
 		s.open()
 	}
-	s.reloadAgain()
 	s.balance()
 }
 
@@ -103,6 +103,7 @@ func (s *Supervisor) open() {
 	if s.cfg.OnReady != nil {
 		s.cfg.OnReady()
 	}
+	s.reloadAgain()
 }
 
 // fail ends everything because of err; the first one is what Run returns.

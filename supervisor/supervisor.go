@@ -14,14 +14,15 @@ import (
 // Supervisor keeps an application's workers alive.
 type Supervisor struct {
 	// immutable
-	sys   system
-	log   *journal
-	inbox chan message
-	done  chan struct{}   // closed when the loop has ended
-	life  context.Context // ends with the loop
-	tasks sync.WaitGroup  // what runs beside the loop
-	hooks sync.WaitGroup  // those that are running
-	born  time.Time
+	sys       system
+	log       *journal
+	inbox     chan message
+	done      chan struct{}   // closed when the loop has ended
+	life      context.Context // ends with the loop
+	tasks     sync.WaitGroup  // what runs beside the loop
+	hooks     sync.WaitGroup  // those that are running
+	reopening sync.Mutex      // held while logs are opened again
+	born      time.Time
 
 	// owned by the loop
 	cfg         Config
@@ -63,6 +64,7 @@ type Supervisor struct {
 	deathCount map[Reason]int
 	reloads    map[string]int
 	lastReload *ReloadResult
+	reopens    int // of the logs
 	spawned    int
 	said       *handoff.Settings // by the newest worker that became ready
 	gone       handoff.Counters  // of processes that ended
@@ -221,7 +223,7 @@ func (s *Supervisor) Scale(ctx context.Context, n int) error {
 
 // Reopen opens the logs again and gives workers the new ones.
 func (s *Supervisor) Reopen(ctx context.Context) error {
-	return s.ask(ctx, func(answer chan<- error) { answer <- s.reopen() })
+	return s.ask(ctx, func(answer chan<- error) { s.reopen(answer) })
 }
 
 // Upgrade starts this program's file afresh, hands everything over and, when the

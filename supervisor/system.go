@@ -21,6 +21,7 @@ func (s *Supervisor) realSystem() system {
 		launch:  l.launch,
 		prepare: l.prepare,
 		retire:  retire,
+		lookUp:  lookUp,
 		bind:    s.bindOrInherit,
 		depth:   depthOf,
 		hook:    hookRunner{s.log}.run,
