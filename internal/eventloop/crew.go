@@ -88,7 +88,7 @@ func (w *crew) close() {
 func (l *Loop) serve(x *Exchange) {
 	waited := handoff.Now() - x.Started
 	l.board.Waited(x.before + time.Duration(waited))
-	l.width.ran(waited)
+	l.width.ran(x.Started, waited)
 	defer x.Break() // also when the function ends its goroutine
 	l.config.Serve(x)
 }

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	busyShare  = 0.6                  // of the processors, from which they count as busy
-	tooLong    = 5 * time.Millisecond // that a request which could run waits
+	tooLong    = 5 * time.Millisecond // that a request which could run waits for others
+	sampling   = time.Millisecond     // between two looks at the processor time
 	quiet      = time.Second          // without such a wait, before it gets narrower
 	quietLimit = time.Minute
 )
@@ -31,14 +31,12 @@ type width struct {
 	late atomic.Int64 // when a request last waited too long
 	max  int          // 0: leave GOMAXPROCS alone
 
-	// Only the poller uses these.
-	polled int64 // when it last had events
-	read   int64 // when it last read the processor time of the process,
-	used   int64 // and what that was
+	polled int64 // when the poller last had events; it alone uses this
 
 	width atomic.Int32 // is now
 
 	mu       sync.Mutex
+	samples  [8]sample // newest first
 	now      int
 	before   int   // as it was found
 	changed  int64 // when
@@ -62,6 +60,10 @@ func (w *width) start(most int, board *handoff.Board) {
 	}
 	w.width.Store(int32(w.now))
 	board.Set(handoff.Width, w.now)
+	first := sample{handoff.Now(), processTime()}
+	for i := range w.samples {
+		w.samples[i] = first
+	}
 }
 
 func (w *width) end() {
@@ -80,33 +82,71 @@ func (w *width) set(n int) {
 	w.board.Set(handoff.Width, n)
 }
 
-// ran is told how long a request waited between its head and its handler.
-func (w *width) ran(waited int64) {
-	if waited < int64(tooLong) {
-		return
+// ran is told when a request came, and how long it waited between its head and its
+// handler. The wait counts when we were at work for as long meanwhile: on a busy
+// machine requests wait for other programs, which a greater width cannot help.
+func (w *width) ran(came, waited int64) {
+	now := came + waited
+	switch {
+	case waited < int64(tooLong):
+	case w.width.Load() > 1 && now-w.late.Load() < int64(quiet)/4: // it is wide, and lately had to be
+	case w.usedSince(came) >= int64(tooLong):
+		w.wasLate(now)
 	}
-	w.wasLate(handoff.Now())
 }
 
 // found is told when the poller found events. While a handler keeps the processor
 // the poller does not run either, and requests wait unseen in their sockets: so a
-// long time without events in which the processors of this width were busy all
-// along counts as a wait.
+// long time without events counts as a wait if we were at work for as long. Where
+// requests are so few that it was not one, a greater width costs nothing.
 func (w *width) found() {
 	if w.max == 0 {
 		return
 	}
 	now := handoff.Now()
-	if now-w.read > int64(time.Millisecond) {
-		var ts unix.Timespec
-		unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &ts)
-		busy := int64(float64(now-w.read) * busyShare * float64(w.width.Load()))
-		if now-w.polled > int64(tooLong) && ts.Nano()-w.used > busy {
+	if last := w.last(); now-last.at > int64(sampling) {
+		next := sample{now, processTime()}
+		if now-w.polled > int64(tooLong) && next.used-last.used > int64(tooLong) {
 			w.wasLate(now)
 		}
-		w.read, w.used = now, ts.Nano()
+		w.sample(next)
 	}
 	w.polled = now
+}
+
+// A sample is the processor time that the process had used at a time.
+type sample struct{ at, used int64 }
+
+func processTime() int64 {
+	var ts unix.Timespec
+	unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &ts)
+	return ts.Nano()
+}
+
+// last is the newest sample. Only the poller takes samples, and may look without mu.
+func (w *width) last() sample { return w.samples[0] }
+
+// sample remembers s, and forgets the oldest.
+func (w *width) sample(s sample) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	copy(w.samples[1:], w.samples[:])
+	w.samples[0] = s
+}
+
+// usedSince is the processor time of the process since then, or since the oldest
+// sample, if that is newer.
+func (w *width) usedSince(then int64) int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.max == 0 {
+		return 0
+	}
+	i := 0
+	for i < len(w.samples)-1 && w.samples[i].at > then {
+		i++
+	}
+	return processTime() - w.samples[i].used
 }
 
 // wasLate is told that a request waited too long.

@@ -59,18 +59,25 @@ func TestWidthRules(t *testing.T) {
 	}
 	var w width
 	w.start(0, board)
-	w.ran(int64(time.Hour))
+	w.ran(0, int64(time.Hour))
 	if n := runtime.GOMAXPROCS(0); n != before {
 		t.Errorf("changed GOMAXPROCS to %d although a person chose it", n)
 	}
 	w = width{}
 	w.start(2, board)
-	w.ran(int64(tooLong) - 1)
+	came := handoff.Now()
+	w.sample(sample{came - 1, processTime() - int64(tooLong)}) // at work for as long since then
+	w.sample(sample{came + 1, processTime()})
+	w.ran(came, int64(tooLong)-1)
 	if w.now != 1 {
 		t.Error("a short wait widens")
 	}
-	w.ran(int64(tooLong))
-	w.ran(int64(tooLong))
+	w.ran(came+2, int64(tooLong)+int64(time.Hour))
+	if w.now != 1 {
+		t.Error("a long wait widens although other programs had the processors")
+	}
+	w.ran(came, int64(tooLong))
+	w.ran(came, int64(tooLong))
 	if w.now != 3 {
 		t.Errorf("width %d after a long wait, want 3, one more than the share", w.now)
 	}
@@ -109,4 +116,34 @@ func TestWidthRules(t *testing.T) {
 		}
 	}
 	w.end()
+}
+
+// A handler that keeps the processor keeps the poller from finding requests, too.
+func TestWidthWhenNothingWasFound(t *testing.T) {
+	before := runtime.GOMAXPROCS(0)
+	defer runtime.GOMAXPROCS(before)
+	board, err := handoff.OpenBoard(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range []struct {
+		what     string
+		gap, cpu time.Duration // so far; what the test itself takes is added
+		want     int32
+	}{
+		{"at work all along", 50 * time.Millisecond, 40 * time.Millisecond, 3},
+		{"at work, with one processor for many programs", 50 * time.Millisecond, 10 * time.Millisecond, 3},
+		{"nothing to do, or no processor", 50 * time.Millisecond, -time.Minute, 1},
+		{"found something just now", -time.Minute, 10 * time.Millisecond, 1},
+	} {
+		var w width
+		w.start(2, board)
+		now := handoff.Now()
+		w.sample(sample{now - int64(50*time.Millisecond), processTime() - int64(q.cpu)})
+		w.polled = now - int64(q.gap)
+		if w.found(); w.width.Load() != q.want {
+			t.Errorf("%s: width %d, want %d", q.what, w.width.Load(), q.want)
+		}
+		w.end()
+	}
 }
