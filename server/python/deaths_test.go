@@ -58,10 +58,10 @@ def application(environ, start_response):
 `
 
 // misbehave starts appd with an application of one file and waits until n workers
-// are ready.
-func misbehave(t *testing.T, n int, hcl string) *site {
+// are ready; app and rest are as in config.
+func misbehave(t *testing.T, n int, app, rest string) *site {
 	t.Helper()
-	s := prepare(t, "", fmt.Sprintf("app {\n wsgi = \"app\"\n python = %q\n%s\nworkers = %d\n", interpreter, hcl, n))
+	s := prepare(t, "", config("app", app, fmt.Sprintf("workers = %d\n%s", n, rest)))
 	s.write("app.py", villain)
 	s.begin()
 	s.ready(n)
@@ -138,7 +138,7 @@ func (s *site) body(path string) string {
 // A worker that ends in the middle of a request: the report says who did it, how,
 // what was lost and what the process said last.
 func TestDeathsInARequest(t *testing.T) {
-	s := misbehave(t, 1, "}\ntimeout = \"60s\"")
+	s := misbehave(t, 1, "", "timeout = \"60s\"")
 	for _, c := range []struct {
 		path   string
 		reason supervisor.Reason
@@ -178,18 +178,18 @@ func TestDeathsInARequest(t *testing.T) {
 // a line in the access log; a neighbour in the same process is answered first.
 func TestStuckRequests(t *testing.T) {
 	for name, c := range map[string]struct{ path, app, where string }{
-		"one thread": {"/sleep", "}", "in end"},
-		"threads":    {"/spin", "threads = 2\n}", "in end"},
-		"in C":       {"/hang-in-C", "}", "in lock_twice"},
-		"preload":    {"/sleep", "preload_app = true\n}", "in end"},
-		"gevent":     {"/sleep", "worker_class = \"gevent\"\n}", "stacks="},
+		"one thread": {"/sleep", "", "in end"},
+		"threads":    {"/spin", "threads = 2", "in end"},
+		"in C":       {"/hang-in-C", "", "in lock_twice"},
+		"preload":    {"/sleep", "preload_app = true", "in end"},
+		"gevent":     {"/sleep", `worker_class = "gevent"`, "stacks="},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if testing.Short() && name != "one thread" {
 				t.Skip("one thread stands for all in a short run")
 			}
 			t.Parallel()
-			s := misbehave(t, 1, c.app+"\ntimeout = \"2s\"\naccesslog = \"access.log\"")
+			s := misbehave(t, 1, c.app, "timeout = \"2s\"\naccesslog = \"access.log\"")
 			pid := s.status().Workers[0].PID
 			if got := s.ask(c.path); strings.Contains(got, " 200 ") {
 				t.Errorf("answer %q", got)
@@ -213,21 +213,16 @@ func TestStuckRequests(t *testing.T) {
 // inFile waits until a file holds text.
 func (s *site) inFile(name, text string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	eventually(s.t, fmt.Sprintf("in %s: %q", name, text), func() bool {
 		b, _ := os.ReadFile(s.dir + "/" + name)
-		if strings.Contains(string(b), text) {
-			return
-		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("%s does not hold %q:\n%s", name, text, b)
-		}
-	}
+		return strings.Contains(string(b), text)
+	})
 }
 
 // A worker that does not leave when it is told to is ended after graceful_timeout;
 // one that is stopped is found; the other worker serves meanwhile.
 func TestWorkersThatDoNotLeave(t *testing.T) {
-	s := misbehave(t, 2, "}\ntimeout = \"3s\"\ngraceful_timeout = \"1s\"")
+	s := misbehave(t, 2, "", "timeout = \"3s\"\ngraceful_timeout = \"1s\"")
 	lost := make(chan string)
 	go func() { lost <- s.ask("/sleep") }()
 	s.inFlight("/sleep")
@@ -258,27 +253,18 @@ func TestWorkersThatDoNotLeave(t *testing.T) {
 
 // Memory, output and children.
 func TestGreed(t *testing.T) {
-	s := misbehave(t, 1, "}\nmax_memory = \"100MiB\"")
+	s := misbehave(t, 1, "", "max_memory = \"100MiB\"")
 	child := 0
 	fmt.Sscan(s.body("/children"), &child)
 	s.body("/flood")
-	if n := strings.Count(s.log.String(), "flood flood"); n < 10000 {
-		s.logged("flood flood")
-		for deadline := time.Now().Add(60 * time.Second); n < 10000 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-			n = strings.Count(s.log.String(), "flood flood flood")
-		}
-	}
+	eventually(t, "10000 lines of output in the log", func() bool { return strings.Count(s.log.String(), "flood : worker=0") >= 10000 })
 	first := s.body("/grow")
 	pid := 0
 	fmt.Sscan(first, &pid)
 	if d := s.death(pid); d.Reason != supervisor.MaxMemory || len(d.InFlight) != 0 {
 		t.Errorf("report %+v", d)
 	}
-	for deadline := time.Now().Add(60 * time.Second); unix.Kill(child, 0) == nil; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the child outlives its worker")
-		}
-	}
+	eventually(t, "the end of the worker's child", func() bool { return unix.Kill(child, 0) != nil })
 	s.ready(1)
 	if s.body("/") == first {
 		t.Error("the worker that grew answered")
@@ -288,27 +274,27 @@ func TestGreed(t *testing.T) {
 // Applications that do not come up: exit status 3, and why.
 func TestBoots(t *testing.T) {
 	for name, c := range map[string]struct {
-		app, hcl string
-		want     []string
+		code, app, rest string
+		want            []string
 	}{
-		"exit":     {"import os, sys\nprint('no database', file=sys.stderr)\nos._exit(7)\n", "}", []string{"exit status 7", "no database"}},
-		"segfault": {"import ctypes\nctypes.string_at(0)\n", "}", []string{"SIGSEGV", "Fatal Python error: Segmentation fault", "app.py\", line 2 in <module>"}},
-		"hangs":    {"import time\ndef connect():\n    time.sleep(1000)\nconnect()\n", "}\nboot_timeout = 8", []string{"not ready after 8s", "line 3 in connect"}},
-		"hangs in C": {"import ctypes\ndef connect():\n    mutex = (ctypes.c_char * 64)()\n    for _ in range(2): ctypes.PyDLL(None).pthread_mutex_lock(mutex)\nconnect()\n", "}\nboot_timeout = 8",
+		"exit":     {"import os, sys\nprint('no database', file=sys.stderr)\nos._exit(7)\n", "", "", []string{"exit status 7", "no database"}},
+		"segfault": {"import ctypes\nctypes.string_at(0)\n", "", "", []string{"SIGSEGV", "Fatal Python error: Segmentation fault", "app.py\", line 2 in <module>"}},
+		"hangs":    {"import time\ndef connect():\n    time.sleep(1000)\nconnect()\n", "", "boot_timeout = 8", []string{"not ready after 8s", "line 3 in connect"}},
+		"hangs in C": {"import ctypes\ndef connect():\n    mutex = (ctypes.c_char * 64)()\n    for _ in range(2): ctypes.PyDLL(None).pthread_mutex_lock(mutex)\nconnect()\n", "", "boot_timeout = 8",
 			[]string{"not ready after 8s", "line 4 in connect"}},
-		"never ready":    {"import time\ndef init(worker):\n    time.sleep(1000)\napplication = init\n", "}\nhook \"post_worker_init\" { python = \"app:init\" }\nboot_timeout = 8", []string{"not ready after 8s", "line 3 in init"}},
-		"raises":         {"raise ValueError('no configuration')\n", "}", []string{"app.py\", line 1", "ValueError: no configuration"}},
-		"preload exits":  {"import os, sys\nprint('no database', file=sys.stderr)\nos._exit(7)\n", "preload_app = true\n}", []string{"exit status 7", "no database"}},
-		"preload hangs":  {"import time\ndef connect():\n    time.sleep(1000)\nconnect()\n", "preload_app = true\n}\nboot_timeout = 8", []string{"not imported after 8s", "line 3 in connect"}},
-		"preload raises": {"raise ValueError('no configuration')\n", "preload_app = true\n}", []string{"app.py\", line 1", "ValueError: no configuration"}},
+		"never ready":    {"import time\ndef init(worker):\n    time.sleep(1000)\napplication = init\n", "", "hook \"post_worker_init\" { python = \"app:init\" }\nboot_timeout = 8", []string{"not ready after 8s", "line 3 in init"}},
+		"raises":         {"raise ValueError('no configuration')\n", "", "", []string{"app.py\", line 1", "ValueError: no configuration"}},
+		"preload exits":  {"import os, sys\nprint('no database', file=sys.stderr)\nos._exit(7)\n", "preload_app = true", "", []string{"exit status 7", "no database"}},
+		"preload hangs":  {"import time\ndef connect():\n    time.sleep(1000)\nconnect()\n", "preload_app = true", "boot_timeout = 8", []string{"not imported after 8s", "line 3 in connect"}},
+		"preload raises": {"raise ValueError('no configuration')\n", "preload_app = true", "", []string{"app.py\", line 1", "ValueError: no configuration"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if testing.Short() && (strings.Contains(name, " ") || name == "hangs") {
 				t.Skip("takes its time")
 			}
 			t.Parallel()
-			s := prepare(t, "", fmt.Sprintf("app {\n wsgi = \"app\"\n python = %q\n%s\nworkers = 1\n", interpreter, c.hcl))
-			s.write("app.py", c.app)
+			s := prepare(t, "", config("app", c.app, "workers = 1\n"+c.rest))
+			s.write("app.py", c.code)
 			s.begin()
 			select {
 			case <-s.ended:
@@ -329,7 +315,7 @@ func TestBoots(t *testing.T) {
 
 // An application that dies again and again backs off; the worker that lives serves.
 func TestCrashLoop(t *testing.T) {
-	s := misbehave(t, 2, "}")
+	s := misbehave(t, 2, "", "")
 	s.write("crash", "")
 	s.write("app.py", villain+"\nif os.path.exists('crash') and os.environ['APPD_WORKER_ID'] == '1': os._exit(6)\n")
 	for _, w := range s.status().Workers {

@@ -19,22 +19,21 @@ import (
 )
 
 // flask is the configuration of examples/flask.
-const flask = "app {\n wsgi = \"app:app\"\n python = \"" + interpreter + "\"\n}\nworkers = 2\n"
+var flask = config("app:app", "", "workers = 2")
 
 func TestFrameworksBehindNginx(t *testing.T) {
-	const python = `python = "` + interpreter + `"`
 	for _, app := range []struct{ name, dir, hcl, mount string }{
-		{"flask", "../../examples/flask", "app {\n" + `wsgi = "app:app"` + "\n" + python + "\n}\nworkers = 2\n", ""},
-		{"flask below a path", "../../examples/flask", "app {\n" + `wsgi = "app:app"` + "\n" + python + "\n" + `mount = "/shop"` + "\n}\nworkers = 2\n", "/shop"},
-		{"django", "../../examples/django", "app {\n" + `wsgi = "shop.wsgi:application"` + "\n" + python + "\nthreads = 4\n}\nworkers = 1\n", ""},
-		{"django below a path", "../../examples/django", "app {\n" + `wsgi = "shop.wsgi:application"` + "\n" + python + "\n" + `mount = "/shop"` + "\n}\nworkers = 1\n", "/shop"},
-		{"flask on gevent", "../../examples/flask", "app {\n" + `wsgi = "app:app"` + "\n" + python + "\n" + `worker_class = "gevent"` + "\n}\nworkers = 1\n", ""},
+		{"flask", "flask", flask, ""},
+		{"flask below a path", "flask", config("app:app", `mount = "/shop"`, "workers = 2"), "/shop"},
+		{"django", "django", config("shop.wsgi:application", "threads = 4", "workers = 1"), ""},
+		{"django below a path", "django", config("shop.wsgi:application", `mount = "/shop"`, "workers = 1"), "/shop"},
+		{"flask on gevent", "flask", config("app:app", `worker_class = "gevent"`, "workers = 1"), ""},
 	} {
 		t.Run(app.name, func(t *testing.T) {
 			if testing.Short() && app.name != "flask" {
 				t.Skip("one framework stands for all in a short run")
 			}
-			s := open(t, app.dir, app.hcl, app.mount)
+			s := open(t, "../../examples/"+app.dir, app.hcl, app.mount)
 			for _, p := range protocols {
 				t.Run(p, func(t *testing.T) { use(t, s.client(p), p, app.mount) })
 			}
@@ -86,7 +85,7 @@ func use(t *testing.T, c *http.Client, protocol, mount string) {
 // TestStopServesTheQueue stops two one-thread workers while requests wait in the
 // accept queue.
 func TestStopServesTheQueue(t *testing.T) {
-	s := open(t, "testdata", "app {\n wsgi = \"suite:application\"\n python = \""+interpreter+"\"\n}\nworkers = 2\n", "")
+	s := open(t, "testdata", config("suite:application", "", "workers = 2"), "")
 	gate := filepath.Join(t.TempDir(), "gate")
 	var wait sync.WaitGroup
 	for range 12 {
@@ -104,12 +103,7 @@ func TestStopServesTheQueue(t *testing.T) {
 			}
 		})
 	}
-	for deadline := time.Now().Add(60 * time.Second); queued(t, s) < 4; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Error("nothing waits in the accept queue")
-			break
-		}
-	}
+	eventually(t, "four in the accept queue", func() bool { return queued(t, s) >= 4 })
 	s.appd.Process.Signal(syscall.SIGTERM)
 	s.logged("stopping")
 	touch(t, gate)
@@ -119,7 +113,7 @@ func TestStopServesTheQueue(t *testing.T) {
 // A quick request on a kept connection does not wait for the worker that has it, if
 // that one is busy and another is free.
 func TestKeptConnectionsMoveToFreeWorkers(t *testing.T) {
-	s := open(t, "testdata", "app {\n wsgi = \"suite:application\"\n python = \""+interpreter+"\"\n}\nworkers = 2\n", "")
+	s := open(t, "testdata", config("suite:application", "", "workers = 2"), "")
 	ask := func(protocol, path string) {
 		r, err := s.client(protocol).Get("http://site.example" + path)
 		if err != nil {

@@ -310,11 +310,17 @@ func (w *worker) logged(text string) {
 // printed waits until the output holds text n times.
 func (w *worker) printed(text string, n int) {
 	w.t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); strings.Count(w.output.String(), text) < n; {
-		if time.Now().After(deadline) {
-			w.t.Fatalf("not printed %d times: %q", n, text)
+	eventually(w.t, fmt.Sprintf("printed %d times: %q", n, text), func() bool { return strings.Count(w.output.String(), text) >= n })
+}
+
+// eventually waits until ok holds.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	const limit = time.Minute
+	for end := time.Now().Add(limit); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within %v: %s", limit, what)
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 }
 

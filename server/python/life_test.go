@@ -300,15 +300,10 @@ def application(environ, start_response):
 func (w *worker) suspend() {
 	w.t.Helper()
 	unix.Kill(w.cmd.Process.Pid, unix.SIGSTOP)
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(time.Millisecond) {
+	eventually(w.t, "the worker stands still", func() bool {
 		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.cmd.Process.Pid))
-		if strings.Contains(string(b), "State:\tT") {
-			return
-		}
-		if time.Now().After(deadline) {
-			w.t.Fatalf("the worker does not stop:\n%s", b)
-		}
-	}
+		return strings.Contains(string(b), "State:\tT")
+	})
 }
 
 // An application that closes descriptors which are not its own is told so.

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -88,11 +87,7 @@ func TestWorkersFollowTheLoad(t *testing.T) {
 	if testing.Short() {
 		t.Skip("loads the machine for a while")
 	}
-	app := t.TempDir()
-	if err := os.WriteFile(filepath.Join(app, "app.py"), []byte(waiting), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	s := open(t, app, "app {\n wsgi = \"app\"\n python = \""+interpreter+"\"\n}\nworkers = 1\nworkers_min = 1\nworkers_max = 4\n", "")
+	s := open(t, folder(t, waiting), config("app", "", "workers = 1\nworkers_min = 1\nworkers_max = 4"), "")
 	s.ready(1)
 	l := s.load(protocols...)
 	s.ready(4)

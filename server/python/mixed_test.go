@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -44,11 +43,7 @@ func TestMixedLoad(t *testing.T) {
 	}
 	for name, kind := range map[string]string{"sync": "", "threads": "threads = 4", "gevent": `worker_class = "gevent"`} {
 		t.Run(name, func(t *testing.T) {
-			app := t.TempDir()
-			if err := os.WriteFile(filepath.Join(app, "app.py"), []byte(mixed), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			s := open(t, app, "app {\n wsgi = \"app\"\n python = \""+interpreter+"\"\n"+kind+"\n}\nworkers = 2\nworkers_min = 1\nworkers_max = 4\nmax_requests = 2000\n", "")
+			s := open(t, folder(t, mixed), config("app", kind, "workers = 2\nworkers_min = 1\nworkers_max = 4\nmax_requests = 2000"), "")
 			var asked atomic.Int64
 			var clients sync.WaitGroup
 			end := time.Now().Add(mixedTime)

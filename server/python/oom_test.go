@@ -41,7 +41,7 @@ func memoryCgroup(t *testing.T, limit int) string {
 // no cgroup can be made somebody kills in the kernel's place.
 func TestKilledForMemory(t *testing.T) {
 	const limit = 256 << 20
-	s := prepare(t, "", fmt.Sprintf("app {\n wsgi = \"app\"\n python = %q\n preload_app = true\n}\nworkers = 2\n", interpreter))
+	s := prepare(t, "", config("app", "preload_app = true", "workers = 2"))
 	s.write("app.py", villain+`
 import threading
 def burst():

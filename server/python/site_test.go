@@ -73,17 +73,15 @@ func open(t *testing.T, app, hcl, mount string) *site {
 			t.Logf("nginx:\n%.3000s", errors)
 		}
 	})
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if r, err := s.client("uwsgi").Get("http://site.example" + mount + "/"); err == nil {
-			r.Body.Close()
-			if r.StatusCode == 200 {
-				return s
-			}
+	eventually(t, "an answer of the site", func() bool {
+		r, err := s.client("uwsgi").Get("http://site.example" + mount + "/")
+		if err != nil {
+			return false
 		}
-		if time.Now().After(deadline) {
-			t.Fatal("the site does not come up")
-		}
-	}
+		r.Body.Close()
+		return r.StatusCode == 200
+	})
+	return s
 }
 
 // prepare makes the folder, with appd.hcl and a copy of the files of folder app.
@@ -97,6 +95,22 @@ func prepare(t *testing.T, app, hcl string) *site {
 	}
 	s.write("appd.hcl", fmt.Sprintf("%s\nlisten \"unix:%s/app.sock\" { mode = \"0666\" }\nrun_dir = \"%s/run\"\n", hcl, s.dir, s.dir))
 	return s
+}
+
+// config is an appd.hcl for an application of Python's, with more lines for its app
+// block and some behind it.
+func config(wsgi, app, rest string) string {
+	return fmt.Sprintf("app {\n wsgi = %q\n python = %q\n%s\n}\n%s\n", wsgi, interpreter, app, rest)
+}
+
+// folder makes one that holds an application, app.py.
+func folder(t *testing.T, code string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "app.py"), []byte(code), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // begin starts appd. At the test's end it is told to stop at once.
@@ -182,34 +196,22 @@ func request(method, target string, body io.Reader, fields ...string) *http.Requ
 // inFlight waits until a request is inside the application.
 func (s *site) inFlight(target string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); !strings.Contains(s.verb("status", "--json"), target); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			s.t.Fatalf("%s is not in flight", target)
-		}
-	}
+	eventually(s.t, "in flight: "+target, func() bool { return strings.Contains(s.verb("status", "--json"), target) })
 }
 
 // made waits until the application has made a file in its folder.
 func (s *site) made(name string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if _, err := os.Stat(filepath.Join(s.dir, name)); err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("the application does not make %s", name)
-		}
-	}
+	eventually(s.t, "made by the application: "+name, func() bool {
+		_, err := os.Stat(filepath.Join(s.dir, name))
+		return err == nil
+	})
 }
 
 // logged waits until appd's log holds text.
 func (s *site) logged(text string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); !strings.Contains(s.log.String(), text); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			s.t.Fatalf("not in the log of appd: %q", text)
-		}
-	}
+	eventually(s.t, "in the log of appd: "+text, func() bool { return strings.Contains(s.log.String(), text) })
 }
 
 // verb runs a verb of appd's on the site and returns what it prints.

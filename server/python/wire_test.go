@@ -15,7 +15,7 @@ import (
 )
 
 func TestRulesOverEachProtocol(t *testing.T) {
-	s := open(t, "testdata", "app {\n wsgi = \"suite:application\"\n python = \""+interpreter+"\"\n}\nworkers = 2\n", "")
+	s := open(t, "testdata", config("suite:application", "", "workers = 2"), "")
 	file := filepath.Join(t.TempDir(), "file")
 	data := bytes.Repeat([]byte("sendfile "), 40000)
 	if err := os.WriteFile(file, data, 0o644); err != nil {
