@@ -17,9 +17,6 @@ import (
 //go:embed apps/*.py
 var apps embed.FS
 
-// interpreter is Debian's, for which uWSGI and gunicorn are packaged.
-const interpreter = "/usr/bin/python3"
-
 // pyServer is one way to run a Python application.
 type pyServer struct {
 	name, location string
