@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 
@@ -51,6 +52,9 @@ type worker struct {
 // the program starts before it calls Run must not inherit the listeners, nor take
 // itself for a worker.
 var handed, errHanded = handoff.Load()
+
+// memoryLimit is what GOMEMLIMIT said, or the supervisor since.
+var memoryLimit = debug.SetMemoryLimit(-1)
 
 // runWorker serves what a supervisor handed over. under is false when there was none.
 func (s *Server) runWorker() (under bool, err error) {
@@ -236,7 +240,7 @@ func (w *worker) obey(m handoff.Message, fds []int) {
 			fds = fds[1:]
 		}
 	case handoff.Resize:
-		w.loop.SetSiblings(m.Workers - 1)
+		w.resize(m)
 	case handoff.Dump:
 		if m.Reason != "" && w.hooks.WorkerAbort != nil {
 			w.hook("worker_abort", func() { w.hooks.WorkerAbort(Self()) })
@@ -252,6 +256,17 @@ func (w *worker) obey(m handoff.Message, fds []int) {
 		}
 	}
 	handoff.CloseFDs(fds)
+}
+
+// resize follows a change of the number of workers. A limit of memory that the program
+// has chosen meanwhile stays.
+func (w *worker) resize(m handoff.Message) {
+	w.loop.SetSiblings(m.Workers - 1)
+	w.loop.SetProcs(m.Procs)
+	if m.Memory > 0 && debug.SetMemoryLimit(-1) == memoryLimit {
+		debug.SetMemoryLimit(m.Memory)
+		memoryLimit = m.Memory
+	}
 }
 
 // reopen takes the new descriptor of the access log. Lines for the error log go to

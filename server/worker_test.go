@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -312,6 +313,27 @@ func TestSignalOfAStrangerAfterAResize(t *testing.T) {
 	unix.Kill(os.Getpid(), unix.SIGTERM)
 	_, fds := b.expect(t, handoff.Passed)
 	handoff.CloseFDs(fds)
+	b.end(t)
+}
+
+// With the number of workers the share of the memory changes, unless the program has
+// chosen a limit of its own since.
+func TestMemoryLimitFollowsTheShare(t *testing.T) {
+	before := debug.SetMemoryLimit(-1)
+	defer func() { memoryLimit = before; debug.SetMemoryLimit(before) }()
+	b := employ(t, &Server{Handler: http.NotFoundHandler()}, "{}")
+	b.expect(t, handoff.Ready)
+	for i, want := range []int64{1 << 40, 1 << 41, 1 << 42} {
+		if i == 2 {
+			debug.SetMemoryLimit(want)
+		}
+		b.Send(handoff.Message{Kind: handoff.Resize, Workers: 2, Memory: 1 << (40 + min(i, 1))})
+		b.stacks(t) // asked for behind the other
+		if got := debug.SetMemoryLimit(-1); got != want {
+			t.Errorf("limit %d, want %d", got, want)
+		}
+	}
+	b.Send(handoff.Message{Kind: handoff.Drain})
 	b.end(t)
 }
 

@@ -108,14 +108,26 @@ func share(workers int) int {
 	return max((cpus+workers-1)/workers, min(cpus, 2))
 }
 
-// shareOut sets GOMAXPROCS and GOMEMLIMIT unless somebody wrote them; limit is that of
-// all workers' memory, 0 for none.
-func shareOut(env []string, workers int, limit int64) []string {
+// shares is what one of so many Go workers may have of the CPUs and of the memory, of
+// which limit is for all; 0 where somebody wrote it down, or where there is no limit.
+func shares(env []string, workers int, limit int64) (procs int, memory int64) {
 	if !given(env, "GOMAXPROCS") {
-		env = append(env, "GOMAXPROCS=1")
+		procs = share(workers)
 	}
 	if limit > 0 && !given(env, "GOMEMLIMIT") {
-		env = append(env, "GOMEMLIMIT="+strconv.FormatInt(limit/10*9/int64(workers), 10))
+		memory = limit / 10 * 9 / int64(workers)
+	}
+	return procs, memory
+}
+
+// shareOut sets GOMAXPROCS and GOMEMLIMIT unless somebody wrote them.
+func shareOut(env []string, workers int, limit int64) []string {
+	procs, memory := shares(env, workers, limit)
+	if procs > 0 {
+		env = append(env, "GOMAXPROCS=1")
+	}
+	if memory > 0 {
+		env = append(env, "GOMEMLIMIT="+strconv.FormatInt(memory, 10))
 	}
 	return env
 }

@@ -276,7 +276,7 @@ func (s *Supervisor) resize(n int) {
 }
 
 // setWanted is resize without another worker, or one less. Those that there are learn
-// whether they are alone.
+// whether they are alone, and what their share of the machine is now.
 func (s *Supervisor) setWanted(n int) {
 	if n == s.wanted {
 		return
@@ -287,9 +287,18 @@ func (s *Supervisor) setWanted(n int) {
 	s.scaler.changed(time.Now())
 	for _, w := range s.workers {
 		if w.proc != nil && w.gen.cfg.App.Kind.contract() {
-			w.proc.Send(handoff.Message{Kind: handoff.Resize, Workers: n})
+			w.proc.Send(w.resized(n))
 		}
 	}
+}
+
+// resized tells w how many workers there are to be.
+func (w *worker) resized(n int) handoff.Message {
+	m := handoff.Message{Kind: handoff.Resize, Workers: n}
+	if w.gen.cfg.App.Kind == KindGo && n > 0 {
+		m.Procs, m.Memory = shares(w.gen.environment(), n, memoryMax())
+	}
+	return m
 }
 
 // paused says that WINCH sent all workers away.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/appd-server/appd/internal/accounts"
+	"github.com/appd-server/appd/internal/handoff"
 )
 
 // procStatus reads a field of /proc/PID/status.
@@ -135,6 +136,21 @@ func TestEnvironmentOfWorkers(t *testing.T) {
 		if strings.HasPrefix(kv, "NOTIFY_SOCKET") || strings.HasPrefix(kv, "APPD_DETACHED") || kv == "FROM_OUTSIDE=old" {
 			t.Errorf("%s reached the worker", kv)
 		}
+	}
+}
+
+// Those that run already learn their share with the number, where nobody wrote it down.
+func TestResizedWorkersLearnTheirShare(t *testing.T) {
+	w := &worker{gen: &generation{cfg: &Config{App: App{Kind: KindGo}}}}
+	if m := w.resized(4); m.Kind != handoff.Resize || m.Workers != 4 || m.Procs != share(4) {
+		t.Errorf("%+v", m)
+	}
+	if m := w.resized(0); m.Procs != 0 || m.Memory != 0 {
+		t.Errorf("of nothing: %+v", m)
+	}
+	w.gen.cfg.App.Env = []string{"GOMAXPROCS=3", "GOMEMLIMIT=1GiB"}
+	if m := w.resized(4); m.Procs != 0 || m.Memory != 0 {
+		t.Errorf("what somebody wrote was changed: %+v", m)
 	}
 }
 

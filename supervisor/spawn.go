@@ -145,9 +145,7 @@ func (l *launcher) contract(p *child, fds *inheritance, o order) (string, error)
 		w.FD = fds.lend(ln.fd)
 		h.Listeners = append(h.Listeners, w)
 	}
-	if !given(g.environment(), "GOMAXPROCS") {
-		h.Procs = share(o.workers)
-	}
+	h.Procs, _ = shares(g.environment(), o.workers, 0)
 	return h.Marshal()
 }
 

@@ -110,6 +110,9 @@ func (l *Loop) now() int64 { return l.clock.Load() }
 // Where there are some, connections and requests are left to those that have less to do.
 func (l *Loop) SetSiblings(n int) { l.siblings.Store(int32(max(n, 0))) }
 
+// SetProcs changes what Config.MaxProcs said, unless that left GOMAXPROCS alone.
+func (l *Loop) SetProcs(n int) { l.width.limit(n) }
+
 // Alone says that no other process accepts from the same listeners now.
 func (l *Loop) Alone() bool { return l.siblings.Load() == 0 }
 

@@ -30,6 +30,7 @@ const (
 type width struct {
 	late atomic.Int64 // when a request last waited too long
 	max  int          // 0: leave GOMAXPROCS alone
+	ours bool         // max was set; immutable after start
 
 	polled int64 // when the poller last had events; it alone uses this
 
@@ -53,7 +54,7 @@ func (w *width) start(most int, board *handoff.Board) {
 	w.now = w.before
 	w.patience = quiet
 	if most > 0 {
-		w.max = most + 1
+		w.max, w.ours = most+1, true
 	}
 	if w.max > 0 && w.now != 1 {
 		w.set(1)
@@ -63,6 +64,18 @@ func (w *width) start(most int, board *handoff.Board) {
 	first := sample{handoff.Now(), processTime()}
 	for i := range w.samples {
 		w.samples[i] = first
+	}
+}
+
+// limit changes the share of the CPUs.
+func (w *width) limit(most int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.max == 0 || most <= 0 {
+		return
+	}
+	if w.max = most + 1; w.now > w.max {
+		w.set(w.max)
 	}
 }
 
@@ -100,7 +113,7 @@ func (w *width) ran(came, waited int64) {
 // long time without events counts as a wait if we were at work for as long. Where
 // requests are so few that it was not one, a greater width costs nothing.
 func (w *width) found() {
-	if w.max == 0 {
+	if !w.ours {
 		return
 	}
 	now := handoff.Now()

@@ -49,6 +49,33 @@ func TestWidthFollowsTheRequests(t *testing.T) {
 	}
 }
 
+// The share follows the number of workers, unless a person chose GOMAXPROCS.
+func TestWidthFollowsTheShare(t *testing.T) {
+	before := runtime.GOMAXPROCS(4)
+	defer runtime.GOMAXPROCS(before)
+	board, err := handoff.OpenBoard(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var w width
+	w.start(3, board)
+	w.wasLate(1)
+	for _, tt := range []struct{ share, want int }{{5, 4}, {1, 2}, {0, 2}, {3, 2}} {
+		if w.limit(tt.share); runtime.GOMAXPROCS(0) != tt.want {
+			t.Errorf("GOMAXPROCS %d with a share of %d, want %d", runtime.GOMAXPROCS(0), tt.share, tt.want)
+		}
+	}
+	w.wasLate(handoff.Now())
+	if n := runtime.GOMAXPROCS(0); n != 4 {
+		t.Errorf("GOMAXPROCS %d after a wait, want 4, one more than the share", n)
+	}
+	w = width{}
+	w.start(0, board)
+	if w.limit(1); runtime.GOMAXPROCS(0) != 4 {
+		t.Error("changed what a person chose")
+	}
+}
+
 // The rules, with a clock of our own.
 func TestWidthRules(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)

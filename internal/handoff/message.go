@@ -49,6 +49,8 @@ type Message struct {
 	Pass     bool     `json:"pass,omitempty"`     // drain: somebody is there to adopt idle connections
 	Grace    Duration `json:"grace,omitempty"`    // drain, stop
 	Workers  int      `json:"workers,omitempty"`  // resize
+	Procs    int      `json:"procs,omitempty"`    // resize: as in Handoff; 0 = as before
+	Memory   int64    `json:"memory,omitempty"`   // resize: GOMEMLIMIT; 0 = as before
 	Seconds  int      `json:"seconds,omitempty"`  // profile
 	Reason   string   `json:"reason,omitempty"`   // drain, stop: for OnDrain and the hooks; draining: why, where the supervisor did not ask for it
 
