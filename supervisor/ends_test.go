@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -71,14 +72,15 @@ func TestNeighboursOfAStuckRequest(t *testing.T) {
 	t.Parallel()
 	cfg := realConfig(t, "")
 	cfg.Workers = 1
-	cfg.GracefulTimeout = 15 * time.Second
+	cfg.GracefulTimeout = longEnough
 	cfg.Timeout = 500 * time.Millisecond
-	cfg.Settings = []byte(`{"timeout":"500ms","graceful_timeout":"15s"}`)
+	cfg.Settings = []byte(`{"timeout":"500ms","graceful_timeout":"1m"}`)
 	v := serve(t, cfg)
+	gate := filepath.Join(cfg.RunDir, "gate")
 	neighbours := make(chan error, 50)
 	for range cap(neighbours) {
 		go func() {
-			_, err := v.get("5 unlimited")
+			_, err := v.get("0 unlimited until " + gate)
 			neighbours <- err
 		}()
 	}
@@ -88,6 +90,10 @@ func TestNeighboursOfAStuckRequest(t *testing.T) {
 		_, err := v.get("60")
 		stuck <- err
 	}()
+	v.eventually("a successor", func() bool { return slices.Equal(v.states(), []string{"draining", "ready"}) })
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for range cap(neighbours) {
 		if err := <-neighbours; err != nil {
 			t.Error("a neighbour:", err)

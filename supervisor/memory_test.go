@@ -54,11 +54,15 @@ func TestTheKernelsKillIsNamed(t *testing.T) {
 	})
 	p.workersServe(2)
 	share := fmt.Sprint("GOMEMLIMIT=", 150<<20/10*9/2)
-	for _, pid := range p.everybody() {
-		if pid != p.cmd.Process.Pid && !slices.Contains(environ(t, pid), share) {
-			t.Errorf("worker %d has no %s", pid, share)
+	p.eventually("two workers with "+share, func() bool { // which they have from their exec on
+		n := 0
+		for _, pid := range p.everybody() {
+			if slices.Contains(environ(t, pid), share) {
+				n++
+			}
 		}
-	}
+		return n == 2
+	})
 	if _, err := p.get("eat"); err == nil {
 		t.Error("an answer")
 	}

@@ -15,9 +15,7 @@ func TestWebServersUserIsWarnedAbout(t *testing.T) {
 	}
 	cfg := realConfig(t, "") // in a folder with mode 0700
 	v := serve(t, cfg)
-	if !strings.Contains(v.log.String(), "the web server's user cannot open the socket") {
-		t.Errorf("no warning\n%s", v.log)
-	}
+	v.eventually("a warning", func() bool { return strings.Contains(v.log.String(), "the web server's user cannot open the socket") })
 }
 
 // A web server that runs as we do may open whatever we made.

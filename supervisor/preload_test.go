@@ -83,25 +83,19 @@ func TestPreload(t *testing.T) {
 			t.Errorf("the parent of %d is %s", w.PID, p)
 		}
 	}
-	if n := strings.Count(v.log.String(), "imported"); n != 1 {
-		t.Errorf("imported %d times", n)
-	}
+	v.imported(1)
 	syscall.Kill(workers[0].PID, syscall.SIGKILL)
 	v.eventually("a report", func() bool { return len(v.status().Deaths) == 1 })
 	v.allReady(2)
 	if d := v.status().Deaths[0]; d.Signal != syscall.SIGKILL || d.By != ByOther {
 		t.Errorf("death %+v", d)
 	}
-	if n := strings.Count(v.log.String(), "imported"); n != 1 {
-		t.Errorf("imported %d times after a crash", n)
-	}
+	v.imported(1)
 	if err := v.s.Reload(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	v.allReady(2)
-	if n := strings.Count(v.log.String(), "imported"); n != 2 {
-		t.Errorf("imported %d times after a reload", n)
-	}
+	v.imported(2)
 
 	// The preload process dies: the workers serve on, the next fork imports again.
 	preload := v.s.gen.preload.process.pid
@@ -116,6 +110,15 @@ func TestPreload(t *testing.T) {
 	v.s.Stop(context.Background(), false)
 	if err := <-v.done; err != nil {
 		t.Error(err)
+	}
+}
+
+// imported wants the application to have been imported n times.
+func (v *service) imported(n int) {
+	v.t.Helper()
+	v.eventually("the import is in the log", func() bool { return strings.Count(v.log.String(), "imported") >= n })
+	if got := strings.Count(v.log.String(), "imported"); got != n {
+		v.t.Errorf("imported %d times, want %d", got, n)
 	}
 }
 

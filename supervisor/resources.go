@@ -172,8 +172,8 @@ func newOOMCounter(read func() (uint64, bool)) *oomCounter {
 func kernelOOMKills() (uint64, bool) {
 	dir, v2 := cgroup()
 	paths := []string{filepath.Join(dir, "memory.oom_control")}
-	if v2 {
-		paths[0] = filepath.Join(dir, "memory.events")
+	if v2 { // memory.events counts the cgroups below ours, too: those are not our workers
+		paths = []string{filepath.Join(dir, "memory.events.local"), filepath.Join(dir, "memory.events")}
 	}
 	for _, path := range append(paths, "/proc/vmstat") {
 		if n, ok := field(path, "oom_kill "); ok {

@@ -9,7 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestUpgradeLosesNothing(t *testing.T) {
@@ -48,7 +49,7 @@ func TestUpgradeLosesNothing(t *testing.T) {
 			t.Errorf("%s is left behind", name)
 		}
 	}
-	said := drainNotify(notify)
+	said := drainNotify(t, notify)
 	for _, want := range []string{"READY=1", fmt.Sprintf("MAINPID=%d", pid), "STOPPING=1"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("the service manager heard %q, want %s", said, want)
@@ -56,16 +57,24 @@ func TestUpgradeLosesNothing(t *testing.T) {
 	}
 }
 
-func drainNotify(c *net.UnixConn) (text string) {
-	b := make([]byte, 1000)
-	for {
-		c.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
-		n, err := c.Read(b)
-		if err != nil {
-			return text
-		}
-		text += string(b[:n]) + "\n"
+// drainNotify returns what has been said.
+func drainNotify(t *testing.T, c *net.UnixConn) (text string) {
+	t.Helper()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
 	}
+	b := make([]byte, 1000)
+	raw.Control(func(fd uintptr) {
+		for {
+			n, err := unix.Read(int(fd), b)
+			if err != nil {
+				return
+			}
+			text += string(b[:n]) + "\n"
+		}
+	})
+	return text
 }
 
 func TestUpgradeRollsBack(t *testing.T) {

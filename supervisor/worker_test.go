@@ -21,12 +21,14 @@ import (
 
 // testWorker is a small worker that keeps the contract, as badly as BEHAVE says:
 //
-//	GET SECONDS\n  ->  a line that says who answered, after so many seconds
+//	GET SECONDS [until FILE]\n  ->  a line that says who answered, after so many
+//	seconds, and not before there is such a file
 type testWorker struct {
 	h     *handoff.Handoff
 	c     *handoff.Conn
 	board *handoff.Board
-	wg    sync.WaitGroup
+	wg    sync.WaitGroup // connections
+	doors sync.WaitGroup // goroutines that accept
 
 	mu        sync.Mutex
 	leaving   bool
@@ -86,7 +88,7 @@ func (w *testWorker) main() {
 		}
 		f.Close()
 		w.listeners = append(w.listeners, ln)
-		go w.accept(ln, i)
+		w.doors.Go(func() { w.accept(ln, i) })
 	}
 	if behave != "mute" {
 		set := handoff.Defaults()
@@ -126,8 +128,7 @@ func (w *testWorker) listen(behave string) {
 			c, err := net.FileConn(f)
 			f.Close()
 			if err == nil {
-				w.wg.Add(1)
-				go w.serve(c, m.Listener)
+				w.wg.Go(func() { w.serve(c, m.Listener) })
 			}
 			fds = nil
 		case handoff.Dump:
@@ -145,14 +146,12 @@ func (w *testWorker) accept(ln net.Listener, i int) {
 		if err != nil {
 			return
 		}
-		w.wg.Add(1)
-		go w.serve(c, i)
+		w.wg.Go(func() { w.serve(c, i) })
 	}
 }
 
 // serve answers requests until the connection or the worker ends.
 func (w *testWorker) serve(c net.Conn, listener int) {
-	defer w.wg.Done()
 	w.mu.Lock()
 	w.conns[c] = listener
 	w.mu.Unlock()
@@ -173,6 +172,11 @@ func (w *testWorker) serve(c net.Conn, listener int) {
 		var seconds float64
 		fmt.Sscanf(line, "GET %g", &seconds)
 		time.Sleep(time.Duration(seconds * float64(time.Second)))
+		if _, gate, ok := strings.Cut(strings.TrimSpace(line), " until "); ok {
+			for _, err := os.Stat(gate); err != nil; _, err = os.Stat(gate) {
+				time.Sleep(10 * time.Millisecond)
+			}
+		}
 		row.End()
 		w.board.Served(3, 200, 0)
 		fmt.Fprintf(c, "slot %d gen %d pid %d\n", w.h.Slot, w.h.Generation, os.Getpid())
@@ -214,7 +218,7 @@ func (w *testWorker) rest(c net.Conn, r *bufio.Reader) bool {
 	defer w.mu.Unlock()
 	delete(w.idle, c)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		go w.pass(c)
+		w.wg.Go(func() { w.pass(c) })
 		return false
 	}
 	if err != nil {
@@ -244,9 +248,10 @@ func (w *testWorker) closeListeners() {
 
 func (w *testWorker) drain(m handoff.Message) {
 	if m.Queue {
-		time.Sleep(50 * time.Millisecond) // the acceptor empties the queue meanwhile
+		w.emptyQueues()
 	}
 	w.closeListeners()
+	w.doors.Wait() // with a connection in the hand, perhaps
 	w.mu.Lock()
 	w.leaving = true
 	for c := range w.idle {
@@ -254,5 +259,28 @@ func (w *testWorker) drain(m handoff.Message) {
 	}
 	w.mu.Unlock()
 	w.wg.Wait()
-	time.Sleep(10 * time.Millisecond) // for the connections on their way up
+}
+
+// emptyQueues accepts what waits already: nobody else will.
+func (w *testWorker) emptyQueues() {
+	for i, ln := range w.listeners {
+		raw, err := ln.(syscall.Conn).SyscallConn()
+		if err != nil {
+			panic(err)
+		}
+		raw.Control(func(listener uintptr) {
+			for {
+				fd, _, err := unix.Accept4(int(listener), unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
+				if err != nil {
+					return
+				}
+				f := os.NewFile(uintptr(fd), "accepted")
+				c, err := net.FileConn(f)
+				f.Close()
+				if err == nil {
+					w.wg.Go(func() { w.serve(c, i) })
+				}
+			}
+		})
+	}
 }
