@@ -264,7 +264,7 @@ func (w *worker) ended() error {
 
 func (w *worker) client() *http.Client {
 	return &http.Client{
-		Timeout: 30 * time.Second,
+		Timeout: 2 * time.Minute, // of a thousand at once on a slow machine, too
 		Transport: &http.Transport{DisableCompression: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", w.socket)
 		}},

@@ -3,8 +3,10 @@
 package python_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -439,23 +441,39 @@ func TestSlowRequestsHoldNoThread(t *testing.T) {
 	}
 }
 
-// While every thread is inside the application, bytes go on moving.
+// While every thread is inside the application, bytes go on moving: an upload that had
+// begun arrives.
 func TestMover(t *testing.T) {
 	w := suite(t, options{})
-	w.begin("/sleep?1")
+	rest := bytes.Repeat([]byte("x"), 3<<20)
+	c := dial(t, w)
+	c.SetDeadline(time.Now().Add(patience))
+	fmt.Fprintf(c, "POST /read HTTP/1.0\r\nContent-Length: %d\r\n\r\nbegun", len("begun")+len(rest))
+	w.open(1)
+	gate := filepath.Join(t.TempDir(), "gate")
+	w.begin("/hold?" + gate)
 	w.busy(1)
-	data := strings.Repeat("x", 3<<20)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if status, body, err := post(w, "/read", strings.NewReader(data), int64(len(data))); status != 200 || !strings.HasPrefix(body, fmt.Sprint(len(data))) {
-			t.Errorf("%d %q %v", status, body, err)
+	if _, err := c.Write(rest); err != nil {
+		t.Errorf("while the thread is busy: %v", err)
+	}
+	touch(t, gate)
+	answer, err := io.ReadAll(c)
+	if _, body, _ := strings.Cut(string(answer), "\r\n\r\n"); err != nil || !strings.HasPrefix(body, fmt.Sprint(len("begun")+len(rest))) {
+		t.Errorf("%q %v", answer, err)
+	}
+}
+
+// open waits until n connections are open.
+func (w *worker) open(n int64) {
+	w.t.Helper()
+	var s handoff.Snapshot
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		if err := w.view.Read(&s, handoff.Now()); err == nil && s.Gauges[handoff.Open] == n {
+			return
 		}
-	}()
-	select {
-	case <-done:
-	case <-time.After(60 * time.Second):
-		t.Fatal("no answer")
+		if time.Now().After(deadline) {
+			w.t.Fatalf("%d connections are open, not %d", s.Gauges[handoff.Open], n)
+		}
 	}
 }
 
@@ -519,7 +537,7 @@ child.start()
 def application(environ, start_response):
     queue.put(os.getpid())
     start_response("200 OK", [])
-    return [("%d %d %d %d %d" % (imported, os.getpid(), os.getppid(), count.value, queue.get(timeout=5))).encode()]
+    return [("%d %d %d %d %d" % (imported, os.getpid(), os.getppid(), count.value, queue.get(timeout=60))).encode()]
 `},
 		change: func(h *handoff.Handoff) { h.Python.Preload = true },
 	})

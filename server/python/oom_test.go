@@ -61,8 +61,8 @@ print("imported by", os.getpid())
 	}
 	lost := make(chan string)
 	go func() { lost <- s.ask(path) }()
+	s.inFlight(path) // or dead of it: one that came at the same moment might go to that worker
 	if s.cgroup == "" {
-		s.inFlight(path)
 		for _, w := range s.status().Workers {
 			if len(w.InFlight) > 0 {
 				syscall.Kill(w.PID, syscall.SIGKILL)
