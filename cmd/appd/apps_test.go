@@ -46,10 +46,8 @@ func hello() {
 		switch r.URL.Path {
 		case "/crash":
 			os.Exit(9)
-		case "/hang": // as long as the file is there
-			for fileExists("hang") {
-				time.Sleep(10 * time.Millisecond)
-			}
+		case "/hang":
+			hang()
 		case "/flood":
 			for i := range 2000 {
 				fmt.Fprintf(os.Stderr, "flood line %d %s\n", i, strings.Repeat("x", 200))
@@ -62,6 +60,13 @@ func hello() {
 		fmt.Fprintf(w, "pid=%d worker=%s generation=%s greeting=%s args=%s\n",
 			os.Getpid(), os.Getenv("APPD_WORKER_ID"), os.Getenv("APPD_GENERATION"), os.Getenv("GREETING"), strings.Join(os.Args[1:], ","))
 	})
+}
+
+// hang does as long as the file is there.
+func hang() {
+	for fileExists("hang") {
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 func fileExists(path string) bool {

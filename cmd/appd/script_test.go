@@ -55,6 +55,7 @@ func setup(env *testscript.Env) error {
 	env.Setenv("GOFLAGS", "-mod=mod")
 	env.Setenv("GOPROXY", "off")
 	env.Setenv("GORACE", os.Getenv("GORACE"))
+	env.Defer(func() { showLogs(env) })
 	env.Defer(func() { stopLeftover(env.Getenv("RUNTIME_DIRECTORY")) })
 	for i := range 3 {
 		port, err := ports.Free()
@@ -64,6 +65,19 @@ func setup(env *testscript.Env) error {
 		env.Setenv("PORT"+strconv.Itoa(i+1), port)
 	}
 	return nil
+}
+
+// showLogs shows the logs of a script that fails.
+func showLogs(env *testscript.Env) {
+	if t, ok := env.T().(interface{ Failed() bool }); !ok || !t.Failed() {
+		return
+	}
+	files, _ := filepath.Glob(filepath.Join(env.WorkDir, "*.log*"))
+	for _, file := range files {
+		if text, err := os.ReadFile(file); err == nil {
+			env.T().Log(fmt.Sprintf("[%s]\n%s", filepath.Base(file), text[max(0, len(text)-30_000):]))
+		}
+	}
 }
 
 // stopLeftover ends a daemon that a failing script has left behind.
