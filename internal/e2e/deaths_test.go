@@ -80,6 +80,7 @@ func TestDeathReports(t *testing.T) {
 // meanwhile is served by the others.
 func TestStoppedWorker(t *testing.T) {
 	a, fronts := behindNginx(t, "workers = 2\ntimeout = \"3s\"\n", "NF", "NU", "NH1")
+	a.awaitWorkers(t, 2) // one that still boots has longer to answer for itself
 	victim := a.status(t).Workers[0].PID
 	if err := syscall.Kill(victim, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)

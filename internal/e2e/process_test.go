@@ -141,6 +141,7 @@ func (p *process) awaitLog(t testing.TB, what ...string) string {
 	var found string
 	end := time.Now().Add(limit)
 	for {
+		ended := p.ended() // before its last words are read
 		for line := range strings.Lines(p.text()) {
 			if holdsAll(line, what) {
 				found = line
@@ -149,7 +150,7 @@ func (p *process) awaitLog(t testing.TB, what ...string) string {
 		switch {
 		case found != "":
 			return found
-		case p.ended() || time.Now().After(end):
+		case ended || time.Now().After(end):
 			t.Fatalf("%s does not log %q:\n%s", p.name, what, p.tail())
 		}
 		time.Sleep(pause)

@@ -48,9 +48,7 @@ func awaitRun(t *testing.T, p *process, ready string, want ...string) {
 	if status := p.cmd.ProcessState.ExitCode(); status != 0 {
 		t.Errorf("exit status = %d", status)
 	}
-	if err := syscall.Kill(-p.cmd.Process.Pid, 0); err != syscall.ESRCH {
-		t.Errorf("something of it is left: %v", err)
-	}
+	eventually(t, "nothing of it is left", func() bool { return syscall.Kill(-p.cmd.Process.Pid, 0) == syscall.ESRCH })
 }
 
 func TestMakeRun(t *testing.T) {

@@ -56,13 +56,15 @@ func TestTimeoutNeighbours(t *testing.T) {
 	}
 	victims, neighbours := map[string]bool{}, newKey()
 	for _, f := range fronts {
-		key := newKey()
-		victims["/stuck?limit=200&key="+key] = true
-		ask(f, "/stuck?limit=200&key="+key, http.StatusBadGateway)
 		for range 50 {
 			ask(f, "/slow?key="+neighbours, http.StatusOK)
 		}
-		noted(t, a.notes, key, "began")
+	}
+	eventually(t, "all neighbours are there", func() bool { return len(a.status(t).Workers[0].InFlight) == 50*len(fronts) })
+	for _, f := range fronts { // together: soon the worker takes no more
+		target := "/stuck?limit=1000&key=" + newKey()
+		victims[target] = true
+		ask(f, target, http.StatusBadGateway)
 	}
 	eventually(t, "a replacement serves while the neighbours go on", func() bool {
 		for w := range askTogether(a.http(), 4) {
@@ -101,7 +103,7 @@ func TestTimeoutNeighbours(t *testing.T) {
 			t.Errorf("%s was in flight", q.Path)
 		}
 	}
-	for _, want := range []string{"request stuck, replacing worker", "main.stuck(", "worker died", "GET /stuck?limit=200"} {
+	for _, want := range []string{"request stuck, replacing worker", "main.stuck(", "worker died", "GET /stuck?limit=1000"} {
 		if !strings.Contains(a.text(), want) {
 			t.Errorf("the log lacks %q:\n%s", want, a.tail())
 		}

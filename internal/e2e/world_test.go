@@ -52,9 +52,16 @@ func run(m *testing.M) (status int) {
 	}
 	root = dir
 	status = m.Run()
+	cleanups.failed.Store(status != 0)
 	cleanups.run()
-	left := orphans()
+	left := ""
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(pause) { // some are on their way out
+		if left = orphans(false); left == "" || time.Now().After(end) {
+			break
+		}
+	}
 	if left != "" {
+		orphans(true)
 		fmt.Fprintf(os.Stderr, "processes that a test left behind, and which are killed now:\n%s", left)
 	}
 	if racing && raced(dir) || left != "" || cleanups.failed.Load() {
@@ -63,10 +70,10 @@ func run(m *testing.M) (status int) {
 	return status
 }
 
-// orphans kills what still runs with a path of root in its arguments or its
-// environment once all tests are over, and its process group: nginx's workers have
-// neither. It says what it was.
-func orphans() (list string) {
+// orphans is what still runs with a path of root in its arguments or its environment
+// once all tests are over. kill ends it, and its process group: nginx's workers have
+// neither.
+func orphans(kill bool) (list string) {
 	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, file := range all {
 		dir := filepath.Dir(file)
@@ -75,6 +82,9 @@ func orphans() (list string) {
 		env, _ := os.ReadFile(filepath.Join(dir, "environ"))
 		if pid != os.Getpid() && strings.Contains(string(args)+string(env), root) {
 			list += fmt.Sprintf("%d: %q\n", pid, bytes.ReplaceAll(bytes.TrimRight(args, "\x00"), []byte{0}, []byte{' '}))
+			if !kill {
+				continue
+			}
 			if group, err := syscall.Getpgid(pid); err == nil && group != syscall.Getpgrp() {
 				syscall.Kill(-group, syscall.SIGKILL)
 			}
@@ -108,8 +118,11 @@ type lasting struct{ testing.TB }
 // Cleanup implements testing.TB.
 func (lasting) Cleanup(f func()) { cleanups.add(f) }
 
-// Failed implements testing.TB: nobody asks for the log any more.
-func (lasting) Failed() bool { return false }
+// Failed implements testing.TB for cleanups: the log is wanted if any test failed.
+func (lasting) Failed() bool { return cleanups.failed.Load() }
+
+// Logf implements testing.TB for cleanups.
+func (lasting) Logf(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 
 // Error implements testing.TB for cleanups, when the test itself has ended long since.
 func (lasting) Error(args ...any) {
