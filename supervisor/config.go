@@ -42,11 +42,12 @@ type Config struct {
 	PIDFile string // written when ready, locked; "" = none
 	RunDir  string // folder of our own, which only an upgrade can change
 
-	Log       hclog.Logger // nil: discarded
-	Output    hclog.Logger // for lines of workers' output that name no level of their own, whatever level Log has; nil: Log
-	ReopenLog func() error // makes Log write into a new file (USR1); may be nil
-	AccessLog string       // file, "-" for our own stdout, "" = none
-	ErrorLog  string       // file or "-" that workers get for their own error log
+	Log       hclog.Logger                  // nil: discarded
+	Output    hclog.Logger                  // for lines of workers' output that name no level of their own, whatever level Log has; nil: Log
+	ReopenLog func() error                  // makes Log write into a new file (USR1); may be nil
+	LogLost   func() (lines int, why error) // what Log could not write since this was last asked, once it can again; may be nil
+	AccessLog string                        // file, "-" for our own stdout, "" = none
+	ErrorLog  string                        // file or "-" that workers get for their own error log
 
 	// CaptureOutput makes workers' stdout and stderr go line by line to Log;
 	// otherwise they are ours.

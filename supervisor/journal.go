@@ -27,8 +27,12 @@ type journal struct {
 	dropped atomic.Int64
 }
 
-// destinations is where entries go: those that have a level, and those that have none.
-type destinations struct{ own, output hclog.Logger }
+// destinations is where entries go: those that have a level, and those that have none;
+// and who knows how many did not arrive.
+type destinations struct {
+	own, output hclog.Logger
+	lost        func() (int, error)
+}
 
 type entry struct {
 	level hclog.Level // NoLevel: a line that an application printed
@@ -43,7 +47,7 @@ func newJournal(c *Config) *journal {
 }
 
 // use writes to the logs of c from now on.
-func (j *journal) use(c *Config) { j.to.Store(&destinations{c.Log, c.Output}) }
+func (j *journal) use(c *Config) { j.to.Store(&destinations{c.Log, c.Output, c.LogLost}) }
 
 func (j *journal) Debug(text string, keys ...any) { j.say(hclog.Debug, text, keys) }
 func (j *journal) Info(text string, keys ...any)  { j.say(hclog.Info, text, keys) }
@@ -119,6 +123,12 @@ func (j *journal) write(e entry) {
 	j.moved.Add(1)
 	if n := j.dropped.Swap(0); n > 0 {
 		to.own.Warn("the log is too slow, lines were dropped", "lines", n)
+	}
+	if to.lost == nil {
+		return
+	}
+	if n, why := to.lost(); n > 0 {
+		to.own.Warn("lines could not be written to this log", "lines", n, "error", why)
 	}
 }
 

@@ -161,9 +161,10 @@ func (s *Supervisor) reopen(answer chan<- error) {
 				s.shareLogs(g)
 			}
 			if err != nil {
-				s.log.Error("log cannot be opened again", "error", err)
+				s.log.Error("log cannot be opened again, the old one is kept", "error", err)
+			} else {
+				s.log.Info("logs reopened")
 			}
-			s.log.Info("logs reopened")
 			answerTo(answer, err)
 		}})
 	})

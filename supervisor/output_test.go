@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -165,5 +166,22 @@ func TestAccessLogTakesNoMore(t *testing.T) {
 	}
 	if !l.write(line) {
 		t.Error("nothing was taken when there was room again")
+	}
+}
+
+// What the log could not write is told behind the first entry that it could.
+func TestWhatTheLogLostIsTold(t *testing.T) {
+	var out lockedBuffer
+	lost := 3
+	j := newJournal(&Config{Log: hclog.New(&hclog.LoggerOptions{Output: &out}), LogLost: func() (int, error) {
+		defer func() { lost = 0 }()
+		return lost, syscall.ENOSPC
+	}})
+	go j.run()
+	j.Info("first")
+	j.Info("second")
+	j.close()
+	if n := strings.Count(out.String(), `lines=3 error="no space left on device"`); n != 1 {
+		t.Errorf("told %d times\n%s", n, out.String())
 	}
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -22,6 +23,17 @@ type logFile struct {
 	to       atomic.Pointer[target]
 	also     atomic.Pointer[waitingParent] // reads along until we are ready
 	terminal bool                          // stderr is one
+
+	losses losses // guarded by writing
+}
+
+// losses is what could not be written: because the disk is full, or the reader of a pipe
+// has gone.
+type losses struct {
+	lines  int
+	why    error
+	torn   bool // the last line is half there
+	mended bool // a later one was written
 }
 
 // target is where the log goes.
@@ -44,13 +56,46 @@ func (f *logFile) Write(p []byte) (int, error) {
 	if parent := f.also.Load(); parent != nil {
 		parent.Write(p) // which may have given up; the log goes on
 	}
-	to := f.to.Load()
-	if f.terminal && to.file == os.Stderr {
-		// Before and not after the first TTOU: it would also hit a child that is on its way
-		// to becoming a worker, stop it there, and us with it.
-		supervisor.KeepWriting(false)
+	n, err := f.write(p)
+	if f.losses.mended = err == nil; err != nil {
+		f.losses.lines++
+		f.losses.why, f.losses.torn = err, n > 0 || f.losses.torn
 	}
-	return to.file.Write(p)
+	return n, err
+}
+
+// write writes a line, into the next file if somebody opens that meanwhile.
+func (f *logFile) write(p []byte) (n int, err error) {
+	for {
+		to := f.to.Load()
+		if f.terminal && to.file == os.Stderr {
+			// Before and not after the first TTOU: it would also hit a child that is on its way
+			// to becoming a worker, stop it there, and us with it.
+			supervisor.KeepWriting(false)
+		}
+		if f.losses.torn {
+			if _, err := to.file.Write([]byte{'\n'}); err != nil {
+				return 0, err
+			}
+			f.losses.torn = false
+		}
+		if n, err = to.file.Write(p); n > 0 || !errors.Is(err, os.ErrClosed) || f.to.Load() == to {
+			return n, err
+		}
+	}
+}
+
+// Lost is how many lines could not be written, and why, since it was last asked. They are
+// told when there is room to tell them.
+func (f *logFile) Lost() (lines int, why error) {
+	f.writing.Lock()
+	defer f.writing.Unlock()
+	if !f.losses.mended {
+		return 0, nil
+	}
+	lines, why = f.losses.lines, f.losses.why
+	f.losses.lines, f.losses.why = 0, nil
+	return lines, why
 }
 
 // Reopen opens the file again, after logrotate has moved it away.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -36,7 +37,7 @@ func TestStuckLogIsReopened(t *testing.T) {
 	}
 	stuck := make(chan error, 1)
 	go func() {
-		_, err := log.Write([]byte("lost\n"))
+		_, err := log.Write([]byte("late\n"))
 		stuck <- err
 	}()
 	for log.writing.TryLock() { // it has not come that far yet
@@ -56,13 +57,60 @@ func TestStuckLogIsReopened(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("a stuck log cannot be reopened")
 	}
-	if err := <-stuck; err == nil {
-		t.Error("a line was written into a full pipe")
+	if err := <-stuck; err != nil {
+		t.Errorf("the line that was stuck: %v", err)
 	}
 	if _, err := log.Write([]byte("afterwards\n")); err != nil {
 		t.Error(err)
 	}
-	if text, err := os.ReadFile(path); err != nil || string(text) != "afterwards\n" {
+	if text, err := os.ReadFile(path); err != nil || string(text) != "late\nafterwards\n" {
 		t.Errorf("%q, %v", text, err)
+	}
+}
+
+// What a pipe without a reader could not take is counted, and told when one is there
+// again; a line of which half was written is not glued to the next.
+func TestLostLinesAreTold(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	read := func() *os.File {
+		t.Helper()
+		f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		return f
+	}
+	reader := read()
+	log, err := openLog(&config.Config{ErrorLog: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader.Close()
+	for range 3 {
+		if _, err := log.Write([]byte("lost\n")); !errors.Is(err, syscall.EPIPE) {
+			t.Errorf("written without a reader: %v", err)
+		}
+	}
+	if n, _ := log.Lost(); n != 0 {
+		t.Errorf("%d lost lines are told while there is no reader", n)
+	}
+	log.losses.torn = true
+	reader = read()
+	if _, err := log.Write([]byte("seen\n")); err != nil {
+		t.Error(err)
+	}
+	if n, why := log.Lost(); n != 3 || !errors.Is(why, syscall.EPIPE) {
+		t.Errorf("%d lost lines, %v; want 3", n, why)
+	}
+	if n, _ := log.Lost(); n != 0 {
+		t.Errorf("%d lost lines are told again", n)
+	}
+	text := make([]byte, 100)
+	if n, err := reader.Read(text); string(text[:n]) != "\nseen\n" {
+		t.Errorf("%q, %v", text[:n], err)
 	}
 }

@@ -126,7 +126,7 @@ func (s *service) supervisorConfig(c *config.Config, w *watched) (supervisor.Con
 		return cfg, err
 	}
 	cfg.Log, cfg.Output = s.log.Named(c.ProcName), s.log.output.Named(c.ProcName)
-	cfg.ReopenLog = s.reopen
+	cfg.ReopenLog, cfg.LogLost = s.reopen, s.out.Lost
 	cfg.Self = self()
 	cfg.Load = s.load
 	cfg.OnBound = s.beside

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -137,6 +138,36 @@ func TestAFullDiskIsCounted(t *testing.T) {
 	l.Flush()
 	if n := l.Dropped(); n != 4 {
 		t.Errorf("%d lines dropped, want 4", n)
+	}
+}
+
+// The disk becomes full in the middle of a line and has room again: the next line is not
+// glued to the half one.
+func TestAHalfLineEndsBeforeTheNext(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &before); err != nil {
+		t.Fatal(err)
+	}
+	signal.Ignore(unix.SIGXFSZ)
+	defer signal.Reset(unix.SIGXFSZ)
+	defer unix.Setrlimit(unix.RLIMIT_FSIZE, &before)
+	l := New(open(t, path), compile(t, `%(U)s`), Worker{}, 0)
+	unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 7, Max: before.Max})
+	for _, target := range []string{"/one", "/two", "/three"} {
+		l.Append(&Entry{Target: target})
+	}
+	l.Flush()
+	l.Append(&Entry{Target: "/four"})
+	l.Flush()
+	unix.Setrlimit(unix.RLIMIT_FSIZE, &before)
+	l.Append(&Entry{Target: "/five"})
+	l.Flush()
+	if text, err := os.ReadFile(path); string(text) != "/one\n/t\n/five\n" {
+		t.Errorf("%q, %v", text, err)
+	}
+	if n := l.Dropped(); n != 3 {
+		t.Errorf("%d lines dropped, want 3", n)
 	}
 }
 

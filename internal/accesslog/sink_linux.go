@@ -17,6 +17,8 @@ type sink struct {
 	// in one piece, and terminals and sockets get no more either.
 	piece int
 	file  bool
+
+	torn bool // half of a line was written, and the rest is lost
 }
 
 const (
@@ -37,14 +39,25 @@ func (s *sink) close() { unix.Close(s.fd) }
 // write writes lines and returns those that are left: because the descriptor would
 // make us wait, or for good, when lost is set.
 func (s *sink) write(lines []byte) (rest []byte, lost bool) {
+	if s.torn && len(lines) > 0 {
+		if _, err := s.put([]byte{'\n'}); err != nil {
+			return lines, !errors.Is(err, unix.EAGAIN)
+		}
+		s.torn = false
+	}
+	half := false
 	for len(lines) > 0 {
 		n, err := s.put(lines[:whole(lines, s.piece)])
-		lines = lines[max(n, 0):]
+		if n > 0 {
+			half = lines[n-1] != '\n'
+			lines = lines[n:]
+		}
 		switch {
 		case err == nil, errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EAGAIN):
 			return lines, false
 		default:
+			s.torn = half
 			return lines, true
 		}
 	}
