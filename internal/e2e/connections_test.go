@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/appd-server/appd/internal/handoff"
 )
@@ -108,4 +110,35 @@ func TestMultiplexed(t *testing.T) {
 			t.Errorf("%d requests came on %d connections", n, got)
 		}
 	}, "HM")
+}
+
+// HAProxy numbers the requests of a connection 1, 3, 5 and so on, and opens another
+// one behind the last number, which is 32767 in version 2.6.
+func TestRequestIDsUsedUp(t *testing.T) {
+	if testing.Short() {
+		t.Skip("asks 17,000 times")
+	}
+	a := ownAppd(t, nil, "workers = 1\n")
+	fronts := startHAProxy(t, a)
+	hm := fronts[slices.IndexFunc(fronts, func(f *front) bool { return f.code == "HM" })]
+	before := a.accepted(t)
+	c, r := raw(t, hm.addr, "")
+	const n, together = 17_000, 50
+	ask := strings.Repeat("GET /whoami HTTP/1.1\r\nHost: front\r\n\r\n", together)
+	for i := range n / together {
+		c.SetDeadline(time.Now().Add(limit))
+		io.WriteString(c, ask)
+		for range together {
+			resp, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatalf("after %d requests: %v", i*together, err)
+			}
+			if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != 200 {
+				t.Fatalf("after %d requests: %s, %v", i*together, resp.Status, err)
+			}
+		}
+	}
+	if got := a.accepted(t) - before; got < 1 || got > 3 {
+		t.Errorf("%d requests came on %d new connections", n, got)
+	}
 }

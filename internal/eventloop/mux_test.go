@@ -4,7 +4,9 @@ package eventloop
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,6 +45,39 @@ func TestRequestsShareAConnection(t *testing.T) {
 	close(read)
 	if out := f.until(t, 1); !strings.HasSuffix(out, big) {
 		t.Errorf("request 1: %d bytes", len(out))
+	}
+}
+
+// A front that numbers its requests comes to the last id, and begins anew.
+func TestRequestIDsBeginAnew(t *testing.T) {
+	const last, together = 65535, 16
+	first := 1
+	if testing.Short() {
+		first = last - 1000
+	}
+	r := start(t, cgi.FastCGI, nil, echo)
+	f := newFront(r.dial(t))
+	var ids []uint16
+	for id := first; id < last+1000; id++ {
+		ids = append(ids, uint16((id-1)%last+1))
+	}
+	for some := range slices.Chunk(ids, together) {
+		var wire []byte
+		for _, id := range some {
+			wire = append(wire, begin(id, "/", 5)...)
+		}
+		for _, id := range some {
+			wire = append(wire, body(id, fmt.Sprintf("%05d", id))...)
+		}
+		f.Write(wire)
+		for _, id := range some {
+			if out := f.until(t, id); !strings.HasSuffix(out, fmt.Sprintf("\r\n\r\n%05d", id)) {
+				t.Fatalf("request %d: %q", id, out)
+			}
+		}
+	}
+	if n := r.Stats().Connections; n != 1 {
+		t.Errorf("%d connections are open, want 1", n)
 	}
 }
 
