@@ -38,7 +38,7 @@ func (e *Entry) complete() {
 			*text = sent
 		}
 		if *text == "" {
-			*text, _ = e.Head.Get(name)
+			*text = e.Head.Vars.Get(name)
 		}
 	}
 	fill(&e.Method, e.Head.Method, "REQUEST_METHOD")
@@ -48,7 +48,7 @@ func (e *Entry) complete() {
 		e.Remote = e.Head.Peer.Addr().String()
 	}
 	if e.Remote == "" && e.Head.Protocol != cgi.HTTP {
-		e.Remote, _ = e.Head.Get("REMOTE_ADDR")
+		e.Remote = e.Head.Vars.Get("REMOTE_ADDR")
 	}
 }
 

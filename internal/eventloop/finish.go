@@ -5,6 +5,7 @@
 package eventloop
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -161,7 +162,7 @@ func (c *conn) decline(x *Exchange) {
 		Front:         c.lis.Front,
 	}
 	body := []byte(r.text)
-	if method, _ := x.Head.Get("REQUEST_METHOD"); method == "HEAD" || x.Head.Method == "HEAD" {
+	if cmp.Or(x.Head.Method, x.Head.Vars.Get("REQUEST_METHOD")) == "HEAD" {
 		h.NoBody, body = true, nil
 	}
 	x.answer, x.sent, x.answered = h, int64(len(body)), true

@@ -88,7 +88,7 @@ func TestAskingWithoutReading(t *testing.T) {
 func TestBodyBesideARequestToCome(t *testing.T) {
 	release := make(chan struct{})
 	r := start(t, cgi.FastCGI, nil, func(x *Exchange) {
-		uri, _ := x.Head.Get("REQUEST_URI")
+		uri := x.Head.Vars.Get("REQUEST_URI")
 		if uri == "/slow" {
 			<-release
 			io.Copy(io.Discard, x)
@@ -111,7 +111,7 @@ func TestBodyBesideARequestToCome(t *testing.T) {
 func TestBrokenOffBesideAnother(t *testing.T) {
 	release := make(chan struct{})
 	r := start(t, cgi.FastCGI, nil, func(x *Exchange) {
-		if uri, _ := x.Head.Get("REQUEST_URI"); uri == "/slow" {
+		if uri := x.Head.Vars.Get("REQUEST_URI"); uri == "/slow" {
 			<-release
 			echo(x)
 		}

@@ -20,7 +20,7 @@ import (
 func TestRequestsShareAConnection(t *testing.T) {
 	read := make(chan bool)
 	r := start(t, cgi.FastCGI, nil, func(x *Exchange) {
-		if uri, _ := x.Head.Get("REQUEST_URI"); uri == "/later" {
+		if uri := x.Head.Vars.Get("REQUEST_URI"); uri == "/later" {
 			<-read
 		}
 		echo(x)
@@ -86,7 +86,7 @@ func TestRequestIDsBeginAnew(t *testing.T) {
 func TestAbortOneOfSeveral(t *testing.T) {
 	began, go1, caught := make(chan bool), make(chan bool), make(chan error, 1)
 	r := start(t, cgi.FastCGI, nil, func(x *Exchange) {
-		uri, _ := x.Head.Get("REQUEST_URI")
+		uri := x.Head.Vars.Get("REQUEST_URI")
 		if uri == "/stay" {
 			x.OnAbort(func(err error) { caught <- err })
 			began <- true

@@ -151,7 +151,7 @@ func TestSilentConnectionsKeepNobodyOut(t *testing.T) {
 func TestRefusalOnAKeptConnection(t *testing.T) {
 	hold := make(chan struct{})
 	r := start(t, cgi.FastCGI, func(c *Config) { c.Settings.Connections = 1 }, func(x *Exchange) {
-		if uri, _ := x.Head.Get("REQUEST_URI"); uri == "/hold" {
+		if uri := x.Head.Vars.Get("REQUEST_URI"); uri == "/hold" {
 			<-hold
 		}
 		echo(x)

@@ -227,7 +227,7 @@ func (h *Head) Check() error {
 			return h.fault("a control byte in " + strconv.Quote(v.Name))
 		}
 	}
-	if _, ok := h.Get("REQUEST_METHOD"); !ok {
+	if _, ok := h.Vars.Lookup("REQUEST_METHOD"); !ok {
 		return h.fault("REQUEST_METHOD is missing")
 	}
 	return nil

@@ -87,10 +87,6 @@ type Head struct {
 	Peer, Local netip.AddrPort
 }
 
-// Get returns the value of the last variable called name, and whether there is
-// one. Names are compared as they are on the wire.
-func (h *Head) Get(name string) (string, bool) { return h.Vars.Lookup(name) }
-
 // NewHead returns a Head with room for n variables, in one allocation for up to
 // 64 of them.
 func NewHead(p Protocol, n int) *Head {

@@ -32,7 +32,7 @@ func (r *recorder) log(format string, args ...any) {
 func (r *recorder) Head(id uint16, h *cgi.Head) {
 	r.heads[id] = h
 	r.bodies[id] = nil
-	uri, _ := h.Get("REQUEST_URI")
+	uri := h.Vars.Get("REQUEST_URI")
 	r.log("head %d %d %s", id, len(h.Vars), uri)
 }
 

@@ -34,7 +34,7 @@ func TestAnswerWithinRecord(t *testing.T) {
 		t.Error("not Idle after the end of STDIN")
 	}
 	feed(join(begin(1, 1, 1), appendRecord(nil, typeParams, 1, pairs("REQUEST_METHOD", "GET", "REQUEST_URI", "/next")), appendRecord(nil, typeParams, 1, nil)))
-	if got, _ := sink.heads[1].Get("REQUEST_URI"); got != "/next" {
+	if got := sink.heads[1].Vars.Get("REQUEST_URI"); got != "/next" {
 		t.Errorf("the next request is %q", got)
 	}
 }

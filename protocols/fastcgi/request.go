@@ -23,7 +23,4 @@ func setLength(h *cgi.Head) bool {
 	return ok
 }
 
-func isHead(h *cgi.Head) bool {
-	m, _ := h.Get("REQUEST_METHOD")
-	return m == "HEAD"
-}
+func isHead(h *cgi.Head) bool { return h.Vars.Get("REQUEST_METHOD") == "HEAD" }

@@ -230,7 +230,7 @@ func TestFullPacket(t *testing.T) {
 	if err := feedAll(c, r, wire, 1, 5, 4096, 8192, 65536); err != nil {
 		t.Fatal(err)
 	}
-	if v, _ := r.head.Get("HTTP_COOKIE"); v != vars[5] {
+	if v := r.head.Vars.Get("HTTP_COOKIE"); v != vars[5] {
 		t.Errorf("HTTP_COOKIE has %d bytes, want %d", len(v), len(vars[5]))
 	}
 	c, r = NewCodec(cgi.Limits{Params: 65534}), &recorder{}
