@@ -13,16 +13,16 @@ import (
 	"github.com/zclconf/go-cty/cty/function/stdlib"
 )
 
-// CPUs is how many processors this process may use: affinity and the cgroup's
+// cpus is how many processors this process may use: affinity and the cgroup's
 // quota count (the runtime looks at both).
-func CPUs() int { return runtime.GOMAXPROCS(0) }
+func cpus() int { return runtime.GOMAXPROCS(0) }
 
 // evalContext is what expressions see: functions only, no variables.
 func evalContext(getenv func(string) (string, bool)) *hcl.EvalContext {
 	return &hcl.EvalContext{Functions: map[string]function.Function{
 		"min":      stdlib.MinFunc,
 		"max":      stdlib.MaxFunc,
-		"cpus":     constant(cty.Number, func() (cty.Value, error) { return cty.NumberIntVal(int64(CPUs())), nil }),
+		"cpus":     constant(cty.Number, func() (cty.Value, error) { return cty.NumberIntVal(int64(cpus())), nil }),
 		"hostname": constant(cty.String, hostname),
 		"env":      envFunction(getenv),
 	}}

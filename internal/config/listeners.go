@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// DefaultAddress is where an application that was named on the command line
+// defaultAddress is where an application that was named on the command line
 // listens, and development.
-const DefaultAddress = "127.0.0.1:8000"
+const defaultAddress = "127.0.0.1:8000"
 
 // deriveListeners settles the list of listeners and the values that their
 // settings take from elsewhere.
@@ -29,10 +29,10 @@ func (l *loader) deriveListeners() {
 	case len(c.Listen) == 0 && l.env["PORT"] != "":
 		l.bind([]string{"0.0.0.0:" + l.env["PORT"]}, Origin{Layer: FromEnv, Name: "PORT"})
 	case len(c.Listen) == 0 && l.source.App != nil:
-		c.addListener(DefaultAddress, Origin{})
+		c.addListener(defaultAddress, Origin{})
 	}
 	if l.source.Dev && !c.hasTCP() && (c.App.Kind != FastCGI || len(c.Listen) == 0) {
-		c.addListener(DefaultAddress, Origin{Layer: FromFlags, Name: "dev"})
+		c.addListener(defaultAddress, Origin{Layer: FromFlags, Name: "dev"})
 	}
 	l.forAllListeners()
 	for _, ln := range c.Listen {

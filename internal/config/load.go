@@ -214,7 +214,7 @@ func (l *loader) deriveWorkers() {
 	if c.Written(&c.Workers) {
 		return
 	}
-	c.Workers = CPUs()
+	c.Workers = cpus()
 	if text, ok := l.env["WEB_CONCURRENCY"]; ok && text != "" {
 		from := Origin{Layer: FromEnv, Name: "WEB_CONCURRENCY"}
 		if n, err := strconv.Atoi(text); err == nil && n > 0 {

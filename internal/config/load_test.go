@@ -65,7 +65,7 @@ func TestPrecedence(t *testing.T) {
 		want int
 		from string
 	}{
-		{"default", try{hcl: minimal}, CPUs(), "default"},
+		{"default", try{hcl: minimal}, cpus(), "default"},
 		{"WEB_CONCURRENCY", try{hcl: minimal, env: []string{"WEB_CONCURRENCY=7"}}, 7, "environment WEB_CONCURRENCY"},
 		{"file", try{hcl: minimal + "workers = 2", env: []string{"WEB_CONCURRENCY=7"}}, 2, "appd.hcl:3"},
 		{"environment", try{hcl: minimal + "workers = 2", env: []string{"APPD_WORKERS=3"}}, 3, "environment APPD_WORKERS"},
@@ -137,7 +137,7 @@ user      = env("WHO")
 timeout   = 1.5`,
 		env: []string{"NAME=shop", "WHO=" + strconv.Itoa(os.Geteuid())},
 	}.must(t)
-	if c.Workers != min(3, 2*CPUs()+1) || c.ProcName != "shop-y" || time.Duration(c.Worker.Timeout) != 1500*time.Millisecond {
+	if c.Workers != min(3, 2*cpus()+1) || c.ProcName != "shop-y" || time.Duration(c.Worker.Timeout) != 1500*time.Millisecond {
 		t.Errorf("workers %d, proc_name %q, timeout %v", c.Workers, c.ProcName, c.Worker.Timeout)
 	}
 }

@@ -76,7 +76,7 @@ var referenceParts = []struct {
 	rows        *[]Setting
 }{
 	{"app", "Exactly one `app { ... }` block, without a label. One of `go`, `command`, `wsgi`, `fastcgi` and `exec` says what to run.", InApp, &appSettings},
-	{"listen", "A `listen \"ADDRESS\" { ... }` block for each address: `unix:PATH`, `unix:@NAME` (abstract), `HOST:PORT`, or `fd://N` for an inherited socket.\nFlags and variables hold for all listeners. `-b ADDRESS` (`--bind`, `APPD_BIND`) replaces the blocks; it may be repeated, and an address that the file has\nkeeps its block's settings. A file without `listen` needs an `nginx` block with `manage = true`, and listens on the socket\n`app.sock` in the run folder, or PORT. An application named on the command line listens on " + DefaultAddress + ".", InListen, &listenSettings},
+	{"listen", "A `listen \"ADDRESS\" { ... }` block for each address: `unix:PATH`, `unix:@NAME` (abstract), `HOST:PORT`, or `fd://N` for an inherited socket.\nFlags and variables hold for all listeners. `-b ADDRESS` (`--bind`, `APPD_BIND`) replaces the blocks; it may be repeated, and an address that the file has\nkeeps its block's settings. A file without `listen` needs an `nginx` block with `manage = true`, and listens on the socket\n`app.sock` in the run folder, or PORT. An application named on the command line listens on " + defaultAddress + ".", InListen, &listenSettings},
 	{"Processes", "Outside any block, like all that follow.", Top, &processSettings},
 	{"Requests and connections", "", Top, &limitSettings},
 	{"Logs", "", Top, &logSettings},

@@ -49,7 +49,7 @@ func (c *Config) ownFolder() string {
 // key tells several appds of one user apart: by the absolute path of appd.hcl, or
 // by the first address where there is no file.
 func (c *Config) key() string {
-	name := DefaultAddress
+	name := defaultAddress
 	switch {
 	case c.File != "":
 		name = filepath.Join(c.Base, filepath.Base(c.File))

@@ -82,7 +82,7 @@ func (x *Exchange) entry(status int, now int64) accesslog.Entry {
 	if x.answer != nil {
 		e.Fields = x.answer.Fields
 	}
-	if p := x.Peer(); p.IsValid() {
+	if p := x.peer(); p.IsValid() {
 		e.Remote = p.Addr().String()
 	}
 	return e

@@ -150,7 +150,7 @@ func (x *Exchange) describe(q *handoff.Request) {
 		}
 	}
 	if q.Remote == "" {
-		if p := x.Peer(); p.IsValid() {
+		if p := x.peer(); p.IsValid() {
 			q.Remote = p.Addr().String()
 		}
 	}

@@ -74,9 +74,9 @@ type Exchange struct {
 // Rules are the program's own rules of the listener.
 func (x *Exchange) Rules() any { return x.conn.lis.Rules }
 
-// Peer and Local are the addresses of a TCP connection or of a PROXY preamble;
-// invalid for a Unix socket.
-func (x *Exchange) Peer() netip.AddrPort {
+// peer is the client's address as the head tells it, else that of the connection's
+// peer; invalid for a Unix socket.
+func (x *Exchange) peer() netip.AddrPort {
 	if x.Head.Peer.IsValid() {
 		return x.Head.Peer
 	}

@@ -138,7 +138,7 @@ func TestPreambleByteByByte(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			peers := make(chan string, 1)
 			r := startOn(t, Listener{Protocol: cgi.HTTP, ProxyProtocol: true}, nil, func(x *Exchange) {
-				peers <- x.Peer().String()
+				peers <- x.peer().String()
 				echo(x)
 			})
 			c := r.dial(t)

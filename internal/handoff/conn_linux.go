@@ -17,8 +17,8 @@ import (
 // Bounds of one packet. A longer one is refused by Send, and thrown away with an
 // error by Receive.
 const (
-	MaxPacket = 128 << 10 // bytes of JSON
-	MaxFDs    = 128       // descriptors that travel with one message
+	maxPacket = 128 << 10 // bytes of JSON
+	maxFDs    = 128       // descriptors that travel with one message
 )
 
 // ErrPacket is wrapped by the errors of [Conn.Receive] and [Conn.Send] that
@@ -93,7 +93,7 @@ func (c *Conn) Send(m Message, fds ...int) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrPacket, err)
 	}
-	if len(p) > MaxPacket || len(fds) > MaxFDs {
+	if len(p) > maxPacket || len(fds) > maxFDs {
 		return fmt.Errorf("%w: %s of %d bytes and %d descriptors is over the limit", ErrPacket, m.Kind, len(p), len(fds))
 	}
 	var rights []byte
@@ -126,7 +126,7 @@ func (c *Conn) send(p, rights []byte) (err error) {
 
 // SendFiles sends names in as many Watch messages as they need.
 func (c *Conn) SendFiles(names []string) error {
-	const room = MaxPacket / 8 // a byte of a name is at most 6 in JSON
+	const room = maxPacket / 8 // a byte of a name is at most 6 in JSON
 	for len(names) > 0 {
 		n, size := 0, 0
 		for n < len(names) && (n == 0 || size+len(names[n])+3 <= room) {
@@ -191,7 +191,7 @@ func closed(err error) error {
 
 // receive takes the packet of the given size from the socket.
 func receive(fd, size int) ([]byte, []int, error) {
-	p, oob := make([]byte, min(size, MaxPacket)), make([]byte, unix.CmsgSpace(MaxFDs*4))
+	p, oob := make([]byte, min(size, maxPacket)), make([]byte, unix.CmsgSpace(maxFDs*4))
 	n, oobn, flags, _, err := unix.Recvmsg(fd, p, oob, unix.MSG_CMSG_CLOEXEC|unix.MSG_DONTWAIT)
 	if err != nil {
 		return nil, nil, err

@@ -109,10 +109,10 @@ func TestLastWordsAndThenEOF(t *testing.T) {
 
 func TestBadPacketsConcernOnePacketOnly(t *testing.T) {
 	up, down := pair(t)
-	if err := down.Send(Message{Kind: NoteMsg, Text: strings.Repeat("x", MaxPacket)}); !errors.Is(err, ErrPacket) {
+	if err := down.Send(Message{Kind: NoteMsg, Text: strings.Repeat("x", maxPacket)}); !errors.Is(err, ErrPacket) {
 		t.Errorf("Send() of too much = %v, want ErrPacket", err)
 	}
-	if err := down.Send(Message{Kind: Reopen}, make([]int, MaxFDs+1)...); !errors.Is(err, ErrPacket) {
+	if err := down.Send(Message{Kind: Reopen}, make([]int, maxFDs+1)...); !errors.Is(err, ErrPacket) {
 		t.Errorf("Send() of too many descriptors = %v, want ErrPacket", err)
 	}
 	raw := func(p string) {
@@ -120,7 +120,7 @@ func TestBadPacketsConcernOnePacketOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	bad := []string{"{", `[]`, `{"kind":7}`, `{"kind":""}`, `{}`, `"` + strings.Repeat("x", MaxPacket) + `"`}
+	bad := []string{"{", `[]`, `{"kind":7}`, `{"kind":""}`, `{}`, `"` + strings.Repeat("x", maxPacket) + `"`}
 	for _, p := range bad {
 		raw(p)
 	}

@@ -100,7 +100,7 @@ func (a *Admin) ask(ctx context.Context) (supervisor.Snapshot, error) {
 
 func (a *Admin) handler() http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(NewCollector(a.Source, a.Version),
+	registry.MustRegister(newCollector(a.Source, a.Version),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewGoCollector())
 	files, err := fs.Sub(assets, "assets")
 	if err != nil {

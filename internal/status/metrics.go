@@ -20,8 +20,8 @@ type Source func(context.Context) (supervisor.Snapshot, error)
 // patience is how long a page or a scrape waits for the supervisor.
 const patience = 5 * time.Second
 
-// Collector turns snapshots into metrics: one snapshot a scrape.
-type Collector struct {
+// collector turns snapshots into metrics: one snapshot a scrape.
+type collector struct {
 	source  Source
 	version string
 
@@ -29,9 +29,9 @@ type Collector struct {
 	cpu time.Duration // guarded by mu: as it was shown last
 }
 
-// NewCollector makes a Collector; version is appd's.
-func NewCollector(source Source, version string) *Collector {
-	return &Collector{source: source, version: version}
+// newCollector makes a collector; version is appd's.
+func newCollector(source Source, version string) *collector {
+	return &collector{source: source, version: version}
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -96,7 +96,7 @@ var (
 )
 
 // Describe implements prometheus.Collector.
-func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descInfo, descUp, descReady, descStart, descGeneration, descWanted, descWorkers, descSpawned, descDeaths, descBeat,
 		descMemory, descWidth, descCPU, descReloads, descReloadOK, descReloadAt, descRequests, descDurations, descWaits,
@@ -110,7 +110,7 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 }
 
 // Collect implements prometheus.Collector.
-func (c *Collector) Collect(ch chan<- prometheus.Metric) {
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	s, err := c.source(ctx)
@@ -136,7 +136,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 
 // growing keeps the CPU time from going back for a moment: between the end of a
 // process and its being counted among the gone.
-func (c *Collector) growing(cpu time.Duration) time.Duration {
+func (c *collector) growing(cpu time.Duration) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cpu = max(c.cpu, cpu)

@@ -28,7 +28,7 @@ func scrape(t *testing.T, c prometheus.Collector) string {
 }
 
 func TestMetrics(t *testing.T) {
-	c := NewCollector(func(context.Context) (supervisor.Snapshot, error) { return fixture(), nil }, "1.2.3")
+	c := newCollector(func(context.Context) (supervisor.Snapshot, error) { return fixture(), nil }, "1.2.3")
 	golden(t, "metrics.txt", scrape(t, c))
 	problems, err := testutil.CollectAndLint(c)
 	if err != nil {
@@ -40,7 +40,7 @@ func TestMetrics(t *testing.T) {
 }
 
 func TestMetricsOfAYoungSupervisor(t *testing.T) {
-	c := NewCollector(func(context.Context) (supervisor.Snapshot, error) { return supervisor.Snapshot{}, nil }, "")
+	c := newCollector(func(context.Context) (supervisor.Snapshot, error) { return supervisor.Snapshot{}, nil }, "")
 	text := scrape(t, c)
 	for _, want := range []string{
 		`appd_requests_total{protocol="uwsgi",status="5xx"} 0`, `appd_worker_deaths_total{reason="crashed"} 0`,
@@ -53,7 +53,7 @@ func TestMetricsOfAYoungSupervisor(t *testing.T) {
 }
 
 func TestMetricsWithoutAnAnswer(t *testing.T) {
-	c := NewCollector(func(context.Context) (supervisor.Snapshot, error) {
+	c := newCollector(func(context.Context) (supervisor.Snapshot, error) {
 		return supervisor.Snapshot{}, errors.New("stuck")
 	}, "")
 	if text := scrape(t, c); !strings.HasSuffix(text, "appd_up 0\n") || strings.Count(text, "\n") != 3 {

@@ -18,8 +18,8 @@ import (
 // Paths that the hub answers by itself, below the prefix under which the front
 // mounts the application.
 const (
-	StreamPath = "/__appd/reload"
-	ScriptPath = "/__appd/reload.js"
+	streamPath = "/__appd/reload"
+	scriptPath = "/__appd/reload.js"
 )
 
 // aliveEvery is how often an idle stream gets a comment: sooner than a front's
@@ -93,13 +93,13 @@ func NewHub(version int64, mount string) *Hub {
 // It also makes sure that pages arrive in a form that can be rewritten.
 func (h *Hub) Intercept(head *cgi.Head, x Exchange) bool {
 	switch path := requestPath(head); {
-	case strings.HasSuffix(path, ScriptPath):
+	case strings.HasSuffix(path, scriptPath):
 		x.Answer(&cgi.AnswerHead{
 			Status: 200, ContentLength: int64(len(script)),
 			Fields: []cgi.Var{{Name: "Content-Type", Value: "text/javascript; charset=utf-8"}, {Name: "Cache-Control", Value: "no-cache"}},
 		}, script, true)
 		return true
-	case strings.HasSuffix(path, StreamPath):
+	case strings.HasSuffix(path, streamPath):
 		h.begin(x)
 		return true
 	}

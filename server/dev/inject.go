@@ -35,7 +35,7 @@ func (h *Hub) Rewrite(req *cgi.Head, a *cgi.AnswerHead) *Page {
 	if !ok {
 		return nil
 	}
-	tag := fmt.Sprintf(`<script src="%s" data-version="%d"`, html.EscapeString(h.prefix(req)+ScriptPath), h.version)
+	tag := fmt.Sprintf(`<script src="%s" data-version="%d"`, html.EscapeString(h.prefix(req)+scriptPath), h.version)
 	if nonce != "" {
 		tag += ` nonce="` + html.EscapeString(nonce) + `"`
 	}

@@ -24,8 +24,7 @@ var sources embed.FS
 // EngineName is the file name of the engine.
 const EngineName = "appd_engine.abi3.so"
 
-// ErrNoEngine is returned by [FindEngine] when there is no engine.
-var ErrNoEngine = errors.New("python: " + EngineName + " was not found: it is built beside appd by `make build` when a C compiler is there (Debian: apt-get install gcc libc6-dev); APPD_ENGINE names another place")
+var errNoEngine = errors.New("python: " + EngineName + " was not found: it is built beside appd by `make build` when a C compiler is there (Debian: apt-get install gcc libc6-dev); APPD_ENGINE names another place")
 
 // FindEngine returns the path of the engine: what APPD_ENGINE says, else the file
 // beside the running program, else the one in ../lib/appd.
@@ -49,7 +48,7 @@ func FindEngine() (string, error) {
 			return path, nil
 		}
 	}
-	return "", ErrNoEngine
+	return "", errNoEngine
 }
 
 // Command returns the command line that runs a worker, or a preload process, in
