@@ -48,7 +48,7 @@ func (w *worker) drain(m message) {
 	w.stage = 0
 	w.ask(handoff.Message{
 		Kind:   handoff.Drain,
-		Queue:  w.s.successor == nil && (w.s.stopping != running || w.s.dropped(w)),
+		Queue:  w.s.successor == nil && (w.s.stopping != running || w.outdated || w.s.dropped(w)),
 		Pass:   w.s.successor != nil || w.s.stopping == running && w.s.adopter(w) != nil,
 		Grace:  handoff.Duration(w.grace()),
 		Reason: string(w.reason),

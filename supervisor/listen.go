@@ -35,7 +35,8 @@ type listener struct {
 	ino     uint64
 	foreign bool // is not ours to unlink: opened by others, or handed on
 
-	inherited bool // from our predecessor
+	inherited bool   // from our predecessor
+	trouble   string // that was logged about a file that vanished
 }
 
 // bind makes the socket for spec, whose names were looked up, blocking or not.

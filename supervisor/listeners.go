@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bindAll gives gen its listeners: those that are there already, and new ones,
-// which it returns. After an error none of the new ones is left.
+// bindAll gives gen its listeners: those that are there already, and are made again if
+// their files have vanished, and new ones, which it returns. After an error none of the new ones is left.
 func (s *Supervisor) bindAll(gen *generation) (bound []*listener, err error) {
 	for _, spec := range gen.cfg.Listeners {
 		l := s.listener(spec.Worker.Address)
@@ -24,6 +24,10 @@ func (s *Supervisor) bindAll(gen *generation) (bound []*listener, err error) {
 			s.listeners = append(s.listeners, l)
 			s.log.Info("listening", "listener", l.address)
 			l.advise(s.log)
+		} else if err = s.restore(l, gen.cfg.App.Kind.blocking()); err != nil {
+			s.closeListeners(bound)
+			gen.listeners = nil
+			return nil, err
 		}
 		gen.listeners = append(gen.listeners, l)
 	}

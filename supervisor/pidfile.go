@@ -14,8 +14,9 @@ import (
 // pidfile is a path and, once we own it, the locked file there. A nil pidfile does
 // nothing.
 type pidfile struct {
-	path string
-	file *os.File
+	path   string
+	file   *os.File
+	missed bool // it has vanished and cannot be written again
 }
 
 // claimPIDFile refuses a pidfile that a living process has locked. One that nobody

@@ -17,6 +17,7 @@ const (
 	MaxRequests Reason = "max requests"
 	MaxAge      Reason = "max age"
 	MaxMemory   Reason = "max memory"
+	Outdated    Reason = "socket replaced" // has one whose file vanished
 	Reloaded    Reason = "reload"
 	Abandoned   Reason = "reload refused" // belonged to a generation that did not come up
 	ScaledDown  Reason = "scaled down"

@@ -53,6 +53,7 @@ type Supervisor struct {
 	pidfile *pidfile
 	scaler  scaler
 	watched time.Time // the last watch
+	tended  time.Time // when files were last looked after
 	begun   bool      // on_exit has to run
 	hurried bool      // a fast stop has begun
 	opened  bool      // we serve, and others know

@@ -44,6 +44,7 @@ func (s *Supervisor) watch() {
 		}
 	}
 	s.follow(now)
+	s.tend(now)
 	s.watchdog()
 	s.sys.reap()
 }
@@ -146,6 +147,8 @@ func (s *Supervisor) recycle(w *worker) {
 		reason = MaxAge
 	case r.Memory > 0 && w.holds > r.Memory:
 		reason = MaxMemory
+	case w.outdated:
+		reason = Outdated
 	}
 	if reason != None {
 		s.after(message{worker: w, event: evOver, reason: reason})

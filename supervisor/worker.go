@@ -50,7 +50,8 @@ type worker struct {
 	signals   syscall.Signal // the last deadly one that we sent
 	condemned bool           // for a stuck request
 	wasReady  bool
-	adopted   int // connections since it was last looked at
+	outdated  bool // the file of a socket vanished after it was started
+	adopted   int  // connections since it was last looked at
 	death     *Death
 	lastPID   int
 
@@ -72,7 +73,7 @@ func (w *worker) start(message) {
 	w.proc, w.reason, w.why, w.stage, w.signals, w.passive = nil, None, "", 0, 0, false
 	w.told, w.looked, w.condemned, w.urgency = false, false, false, evDrain
 	w.leaving, w.deaf, w.waited, w.holds = false, false, waited{}, 0
-	w.wasReady, w.death = false, nil
+	w.wasReady, w.outdated, w.death = false, false, nil
 	w.started = time.Now()
 	w.arm(w.gen.bootTimeout())
 	o, epoch := order{w.gen, w.slot, max(s.wanted, 1)}, w.epoch

@@ -4,8 +4,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"os"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -53,7 +56,7 @@ func (e *endpoints) open(admins []*config.Admin) error {
 	e.giveUp()
 	e.wanted, e.bound = admins, map[string]net.Listener{}
 	for _, a := range admins {
-		if e.serving[blockKey(a)] != nil || e.held(a) {
+		if e.serving[blockKey(a)] != nil && !vanished(a) || e.held(a) {
 			continue
 		}
 		l, err := address(a).Listen()
@@ -64,6 +67,13 @@ func (e *endpoints) open(admins []*config.Admin) error {
 		e.bound[blockKey(a)] = l
 	}
 	return nil
+}
+
+// vanished says that somebody has removed the socket of an endpoint.
+func vanished(a *config.Admin) bool {
+	path, local := strings.CutPrefix(a.Address, "unix:")
+	_, err := os.Lstat(path)
+	return local && errors.Is(err, fs.ErrNotExist)
 }
 
 // held says whether the address is only free once another endpoint has ended. Paths
@@ -102,7 +112,7 @@ func (e *endpoints) settle(ctx context.Context, accepted bool) {
 		stay[blockKey(a)] = true
 	}
 	for key, old := range e.serving {
-		if !stay[key] {
+		if !stay[key] || e.bound[key] != nil {
 			old.stop()
 			delete(e.serving, key)
 		}

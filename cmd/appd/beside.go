@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
+	"time"
 
 	"github.com/appd-server/appd/internal/config"
 	"github.com/appd-server/appd/internal/control"
@@ -50,9 +52,41 @@ func (s *service) openControl() {
 	}
 	remove := s.signpost()
 	s.sides.Go(func() {
-		server.Serve(s.ctx, s.answer)
+		s.serveControl(server, path)
 		remove()
 	})
+}
+
+const tendTime = time.Second // between two looks at the control socket
+
+// serveControl answers on the control socket until the end. If somebody removes its file,
+// perhaps with the run folder, both are made again: verbs must not need a restart.
+func (s *service) serveControl(server *control.Server, path string) {
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	tick := time.NewTicker(tendTime)
+	defer tick.Stop()
+	for {
+		serving.Go(func() { server.Serve(s.ctx, s.answer) })
+		next := (*control.Server)(nil)
+		for next == nil {
+			select {
+			case <-s.ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if s.retired.Load() || !server.Vanished() {
+				continue
+			}
+			if _, err := s.inForce().MakeRunFolder(); err == nil {
+				next, _ = control.Listen(path) // it may succeed the next time
+			}
+		}
+		s.log.Warn("the control socket was gone and has been made again", "run_dir", s.runDir)
+		server.Retire()
+		server = next
+		s.signpost()
+	}
 }
 
 // signpost puts a link to the control socket where verbs look when they cannot know
@@ -103,6 +137,7 @@ func (s *service) ready() {
 // succeeded is called when a successor serves: it waits for the addresses of the admin
 // endpoints, and looks after nginx already.
 func (s *service) succeeded() {
+	s.retired.Store(true)
 	s.admin.end()
 	s.front.leave()
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/appd-server/appd/internal/config"
 	"github.com/appd-server/appd/supervisor"
@@ -62,13 +63,14 @@ type service struct {
 	waits  *waitingParent // nil unless detached
 	dev    *developer
 
-	super *supervisor.Supervisor
-	front *front          // the managed nginx, which may never be started
-	ctx   context.Context // of what runs beside the supervisor
-	end   context.CancelFunc
-	sides sync.WaitGroup // goroutines of the control socket, nginx, the watcher, the admin endpoint
-	open  sync.Once      // opens the control socket
-	admin endpoints
+	super   *supervisor.Supervisor
+	front   *front          // the managed nginx, which may never be started
+	ctx     context.Context // of what runs beside the supervisor
+	end     context.CancelFunc
+	sides   sync.WaitGroup // goroutines of the control socket, nginx, the watcher, the admin endpoint
+	open    sync.Once      // opens the control socket
+	retired atomic.Bool    // a successor serves
+	admin   endpoints
 
 	mu      sync.Mutex
 	c       *config.Config // guarded by mu: in force

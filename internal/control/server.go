@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"sync"
@@ -80,6 +81,16 @@ func (s *Server) Serve(ctx context.Context, answer func(context.Context, Request
 		})
 	}
 }
+
+// Vanished says that there is nothing at the path any more: nobody finds us.
+func (s *Server) Vanished() bool {
+	_, err := os.Lstat(s.path)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// Retire ends Serve when the answers that are under way have been given; another server
+// has the path.
+func (s *Server) Retire() { s.ln.Close() }
 
 // one serves one connection.
 func (s *Server) one(ctx context.Context, conn *net.UnixConn, answer func(context.Context, Request) Answer) {

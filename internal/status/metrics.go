@@ -89,7 +89,7 @@ var (
 	states  = []string{"starting", "ready", "draining", "waiting"}
 	reasons = []supervisor.Reason{
 		supervisor.Crashed, supervisor.Left, supervisor.BootFailed, supervisor.BootTimeout, supervisor.TimedOut, supervisor.Silent,
-		supervisor.MaxRequests, supervisor.MaxAge, supervisor.MaxMemory, supervisor.Reloaded, supervisor.Abandoned,
+		supervisor.MaxRequests, supervisor.MaxAge, supervisor.MaxMemory, supervisor.Outdated, supervisor.Reloaded, supervisor.Abandoned,
 		supervisor.ScaledDown, supervisor.Stopped, supervisor.Upgraded, supervisor.Killed, supervisor.OutOfMemory,
 	}
 	classes = [...]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}

@@ -212,7 +212,7 @@ func deathLines(s *supervisor.Snapshot, now time.Time) (lines []string) {
 func ordinary(r supervisor.Reason) bool {
 	switch r {
 	case supervisor.Reloaded, supervisor.ScaledDown, supervisor.Stopped, supervisor.Upgraded,
-		supervisor.MaxRequests, supervisor.MaxAge, supervisor.MaxMemory:
+		supervisor.MaxRequests, supervisor.MaxAge, supervisor.MaxMemory, supervisor.Outdated:
 		return true
 	}
 	return false

@@ -172,7 +172,7 @@ function showReload(r, now) {
   $("reload").replaceChildren(panel);
 }
 
-const meant = new Set(["reload", "scaled down", "stopped", "upgraded", "max requests", "max age", "max memory"]);
+const meant = new Set(["reload", "scaled down", "stopped", "upgraded", "max requests", "max age", "max memory", "socket replaced"]);
 const signals = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM"};
 
 function death(d) {
