@@ -54,11 +54,9 @@ func run(m *testing.M) (status int) {
 	status = m.Run()
 	cleanups.failed.Store(status != 0)
 	cleanups.run()
-	left := ""
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(pause) { // some are on their way out
-		if left = orphans(false); left == "" || time.Now().After(end) {
-			break
-		}
+	left := orphans(false)
+	for end := time.Now().Add(10 * time.Second); left != "" && time.Now().Before(end); time.Sleep(pause) {
+		left = orphans(false) // some are on their way out
 	}
 	if left != "" {
 		orphans(true)
