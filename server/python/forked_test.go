@@ -112,3 +112,40 @@ def application(environ, start_response):
 		})
 	}
 }
+
+// A signal handler may fork as well, between two requests or in one: its child does not
+// serve, and runs nothing of the worker's end.
+func TestForkInSignalHandler(t *testing.T) {
+	w := launch(t, options{
+		files: map[string]string{
+			"hooks.py": "import os\ndef end(server, worker): print('end of %d;' % os.getpid(), flush=True)\n",
+			"app.py": `
+import os, signal
+def ring(number, frame):
+    os.fork()
+signal.signal(signal.SIGALRM, ring)
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/ring":
+        signal.raise_signal(signal.SIGALRM)
+    start_response("200 OK", [])
+    return [b"%d" % os.getpid()]
+`},
+		change: func(h *handoff.Handoff) { h.Python.Hooks = map[string]string{"worker_exit": "hooks:end"} },
+	})
+	w.await(handoff.Ready)
+	for i := range 4 {
+		if i%2 == 0 {
+			unix.Kill(w.cmd.Process.Pid, unix.SIGALRM)
+		} else if _, body := w.get("/ring"); body != fmt.Sprint(w.cmd.Process.Pid) {
+			t.Errorf("answered by %q", body)
+		}
+		w.printed("came back to the server", i+1)
+	}
+	w.send(handoff.Message{Kind: handoff.Drain}, false)
+	if err := w.ended(); err != nil {
+		t.Error(err)
+	}
+	if n := strings.Count(w.output.String(), "end of "); n != 1 {
+		t.Errorf("worker_exit was called %d times", n)
+	}
+}

@@ -158,3 +158,78 @@ def application(environ, start_response):
 		}
 	}
 }
+
+// An application may hand write() to a thread that does not stop: the answer ends when
+// the application returns, and nothing gets into another one.
+func TestAnswersGivenByTwoThreads(t *testing.T) {
+	w := start(t, options{settings: map[string]any{"threads": 4}, files: map[string]string{"app.py": `
+import itertools, threading
+count = itertools.count()
+def application(environ, start_response):
+    mine = b"<%d>" % next(count)
+    write = start_response("200 OK", [("X-Mine", mine.decode())])
+    go = threading.Event()
+    def other():
+        go.wait()
+        try:
+            while True:
+                write(mine)
+        except (RuntimeError, OSError):
+            pass
+    threading.Thread(target=other, daemon=True).start()
+    go.set()
+    return [mine] if environ["PATH_INFO"] == "/list" else (mine for _ in range(3))
+`}})
+	var clients sync.WaitGroup
+	for range 4 {
+		clients.Go(func() {
+			for i := range 100 {
+				r, err := w.client().Get("http://test.example/" + []string{"list", "items"}[i%2])
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				body, _ := io.ReadAll(r.Body) // one that fell short is broken off
+				r.Body.Close()
+				if mine := r.Header.Get("X-Mine"); r.StatusCode != 200 || strings.ReplaceAll(string(body), mine, "") != "" {
+					t.Errorf("%s %s: %.100q", r.Status, mine, body)
+				}
+			}
+		})
+	}
+	clients.Wait()
+}
+
+// What an application keeps of a request that is over raises, and touches no other.
+func TestThingsKeptBeyondTheRequest(t *testing.T) {
+	for _, size := range []int{40, 3 << 20} { // in memory, in a file
+		for _, spool := range []bool{true, false} {
+			w := start(t, options{settings: map[string]any{"body_spool": spool}, files: map[string]string{"app.py": `
+kept = []
+def application(environ, start_response):
+    if environ["REQUEST_METHOD"] == "POST":
+        kept.extend([environ, start_response, start_response("200 OK", [])])
+        return [environ["wsgi.input"].readline()]
+    before, start, write = kept
+    body = before["wsgi.input"]
+    seen = []
+    for attempt in (body.read, lambda: body.read(1 << 20), body.readlines, lambda: list(body), lambda: start("200 OK", []), lambda: write(b"x")):
+        try:
+            seen.append(repr(attempt()))
+        except (ValueError, RuntimeError) as error:
+            seen.append(type(error).__name__)
+    before["appd.timeout"](1)
+    start_response("200 OK", [])
+    return [" ".join(seen).encode()]
+`}})
+			if status, body, err := post(w, "/", strings.NewReader(strings.Repeat("four\n", size/5)), int64(size/5*5)); status != 200 || body != "four\n" {
+				t.Fatalf("%d %q %v", status, body, err)
+			}
+			for range 2 {
+				if _, body := w.get("/"); body != "ValueError ValueError ValueError ValueError RuntimeError RuntimeError" {
+					t.Errorf("%d bytes, body_spool %v: %s", size, spool, body)
+				}
+			}
+		}
+	}
+}

@@ -341,3 +341,8 @@ func dial(t *testing.T, w *worker) net.Conn {
 	t.Cleanup(func() { c.Close() })
 	return c
 }
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

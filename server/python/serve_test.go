@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -100,7 +99,7 @@ func TestHeadersOfAnswers(t *testing.T) {
 func TestEnviron(t *testing.T) {
 	w := suite(t, options{settings: map[string]any{"mount": "/shop"}})
 	names := []string{"REQUEST_METHOD", "SCRIPT_NAME", "PATH_INFO", "SERVER_PROTOCOL", "HTTP_X_TWO", "HTTP_PROXY", "appd.worker_id",
-		"appd.generation", "appd.protocol", "wsgi.url_scheme", "wsgi.multithread", "wsgi.multiprocess", "wsgi.run_once"}
+		"appd.generation", "appd.protocol", "RAW_URI", "wsgi.url_scheme", "wsgi.multithread", "wsgi.multiprocess", "wsgi.run_once"}
 	q, _ := http.NewRequest("GET", "http://test.example/shop/environ/caf%C3%A9?"+strings.Join(names, ","), nil)
 	q.Header = http.Header{"X-Two": {"1", "2"}, "Proxy": {"evil"}}
 	r, err := w.client().Do(q)
@@ -110,7 +109,7 @@ func TestEnviron(t *testing.T) {
 	defer r.Body.Close()
 	b, _ := io.ReadAll(r.Body)
 	want := "REQUEST_METHOD=GET\nSCRIPT_NAME=/shop\nPATH_INFO=/environ/caf\xc3\xa9\nSERVER_PROTOCOL=HTTP/1.1\nHTTP_X_TWO=1, 2\nHTTP_PROXY=<none>\n" +
-		"appd.worker_id=1\nappd.generation=2\nappd.protocol=http\nwsgi.url_scheme=http\nwsgi.multithread=False\nwsgi.multiprocess=True\nwsgi.run_once=False"
+		"appd.worker_id=1\nappd.generation=2\nappd.protocol=http\nRAW_URI=/shop/environ/caf%C3%A9?" + strings.Join(names, ",") + "\nwsgi.url_scheme=http\nwsgi.multithread=False\nwsgi.multiprocess=True\nwsgi.run_once=False"
 	if string(b) != want {
 		t.Errorf("got\n%s\nwant\n%s", b, want)
 	}
@@ -128,8 +127,9 @@ func TestEnvironsDoNotMix(t *testing.T) {
 		if i%5 == 0 {
 			fields = "X-C: c\r\n" + fields
 		}
-		answer := w.raw("GET /environ?HTTP_X_A,HTTP_X_B,HTTP_X_C HTTP/1.0\r\n" + fields + "\r\n")
-		want := fmt.Sprintf("HTTP_X_A=%d\nHTTP_X_B=<none>\nHTTP_X_C=<none>", i)
+		target := fmt.Sprintf("/environ?%d,HTTP_X_A,HTTP_X_B,HTTP_X_C,RAW_URI", i/4)
+		answer := w.raw("GET " + target + " HTTP/1.0\r\n" + fields + "\r\n")
+		want := fmt.Sprintf("HTTP_X_A=%d\nHTTP_X_B=<none>\nHTTP_X_C=<none>\nRAW_URI=%s", i, target)
 		if i%3 == 0 {
 			want = strings.Replace(want, "B=<none>", fmt.Sprintf("B=b%d", i), 1)
 		}
@@ -293,18 +293,6 @@ func rss(t *testing.T, pid int) (kib int) {
 		fmt.Sscanf(line, "VmRSS: %d", &kib)
 	}
 	return kib
-}
-
-func TestFiles(t *testing.T) {
-	w := suite(t, options{})
-	data := bytes.Repeat([]byte("sendfile "), 300000)
-	path := filepath.Join(t.TempDir(), "data")
-	if err := os.WriteFile(path, data, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if status, body := w.get("/file?" + path); status != 200 || body != string(data[3:]) {
-		t.Errorf("%d, %d of %d bytes", status, len(body), len(data)-3)
-	}
 }
 
 func TestBigAnswer(t *testing.T) {

@@ -34,7 +34,7 @@ func TestRulesOverEachProtocol(t *testing.T) {
 					}
 				}
 				for path, want := range map[string]string{
-					"/status?404": "not allowed", "/status?200&pieces": "not allowed", "/write": "written returned", "/longer": "1234", "/generator": "item 0\nitem 1\nitem 2\n",
+					"/status?404": "not allowed", "/status?200&pieces": "not allowed", "/write": "written returned", "/hints": "after hints", "/longer": "1234", "/generator": "item 0\nitem 1\nitem 2\n",
 				} {
 					if _, body := fetch(t, c, "GET", path, nil); body != want {
 						t.Errorf("%s: %q, want %q", path, body, want)
@@ -58,7 +58,7 @@ func TestRulesOverEachProtocol(t *testing.T) {
 			if r, body := fetch(t, c, "POST", "/unread", bytes.NewReader(make([]byte, 5<<20))); r.StatusCode != 413 || body != strings.Repeat("too large ", 20) {
 				t.Errorf("an upload that is refused: %s, %d bytes", r.Status, len(body))
 			}
-			if r, body := fetch(t, c, "GET", "/unreadable_file?"+file, nil); body != string(data[3:100003]) {
+			if r, body := fetch(t, c, "GET", "/unread_file?"+file, nil); body != string(data[3:100003]) {
 				t.Errorf("a file: %s, %d bytes", r.Status, len(body))
 			}
 			for name, body := range map[string]io.Reader{"empty": nil, "sized": strings.NewReader("a=1&b=2"), "chunked": io.MultiReader(strings.NewReader("a=1&"), strings.NewReader("b=2"))} {
@@ -85,6 +85,10 @@ func TestRulesOverEachProtocol(t *testing.T) {
 				t.Errorf("environ\n%q, want\n%q", got, want)
 			}
 		})
+	}
+	s.logged("closed at 3;")
+	if all, unread := strings.Count(s.log.String(), "closed at "), strings.Count(s.log.String(), "closed at 3;"); unread != len(protocols) || all != unread {
+		t.Errorf("%d files were closed, %d of them where they were opened", all, unread)
 	}
 	if n := strings.Count(s.ask("/close_count"), "\r\n\r\n"); n != 1 {
 		t.Errorf("%d ends of a head", n)

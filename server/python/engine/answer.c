@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 /* More than this waiting to be sent makes an application wait for its client. */
 enum { MUCH = 1 << 20, LITTLE = 256 << 10 };
@@ -24,6 +25,7 @@ void answer_note(const char *level, const char *text) {
 		Py_DecRef(o);
 	else
 		PyErr_Clear();
+	came_back(); /* handlers of logs are the application's */
 	PyErr_Restore(kind, value, trace);
 }
 
@@ -281,14 +283,15 @@ static int wait_for_client(struct exchange *x) {
 	int64_t left = 0;
 	if (settings.on_wait) {
 		while ((left = appd_wait_later(x->request.id, LITTLE)) == -2) {
-			PyObject *o = PyObject_CallFunction(settings.on_wait, "K", (unsigned long long)x->request.id);
+			PyObject *o = PyObject_CallFunction(settings.on_wait, "K", (unsigned long long)(x->request.id | APPD_WRITING));
 			if (!o)
 				return -1;
 			Py_DecRef(o);
 		}
 	} else {
+		uint64_t id = x->request.id;
 		PyThreadState *ts = PyEval_SaveThread();
-		left = appd_wait(x->request.id, LITTLE);
+		left = appd_wait(id, LITTLE);
 		PyEval_RestoreThread(ts);
 	}
 	if (left < 0)
@@ -336,11 +339,32 @@ static int finish_early(struct exchange *x) {
 	return 0;
 }
 
+/* let_others releases the GIL for a moment. */
+static void let_others(void) {
+	PyThreadState *ts = PyEval_SaveThread();
+	nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+	PyEval_RestoreThread(ts);
+}
+
+/* take_turn waits until no other thread gives a part of this answer: the application may
+ * have handed write() to several. */
+static void take_turn(struct exchange *x) {
+	while (x->answering)
+		let_others();
+}
+
+/* answer_settle waits until no thread needs the exchange any more, which is about to end. */
+void answer_settle(struct exchange *x) {
+	while (x->answering || x->reading)
+		let_others();
+}
+
 /* answer_send gives the next piece of the body, with the head before the first.
  * A piece that fills the declared length ends the answer. It returns -1 with an
  * exception only for mistakes of the application; a client that went away sets gone. */
 int answer_send(struct exchange *x, const char *p, size_t n, bool last) {
 	struct appd_head head;
+	take_turn(x);
 	if (!x->status) {
 		PyErr_SetString(PyExc_AssertionError, "the application gave a body before it called start_response");
 		return -1;
@@ -364,9 +388,11 @@ int answer_send(struct exchange *x, const char *p, size_t n, bool last) {
 	if (settings.one_thread) {
 		waiting = appd_answer(id, h, (char *)p, n, flags);
 	} else {
+		x->answering = true;
 		PyThreadState *ts = PyEval_SaveThread();
 		waiting = appd_answer(id, h, (char *)p, n, flags);
 		PyEval_RestoreThread(ts);
+		x->answering = false;
 	}
 	x->sent += n;
 	if (last)
@@ -383,6 +409,7 @@ int answer_send(struct exchange *x, const char *p, size_t n, bool last) {
 /* answer_file gives n bytes of a file by sendfile and ends the answer. */
 int answer_file(struct exchange *x, int fd, int64_t off, int64_t n) {
 	struct appd_head head;
+	take_turn(x);
 	if (x->length < 0)
 		x->length = x->sent + n;
 	bool last = false;
@@ -391,10 +418,12 @@ int answer_file(struct exchange *x, int fd, int64_t off, int64_t n) {
 		return answer_send(x, "", 0, true);
 	fill_head(x, &head);
 	struct appd_head *h = x->head_sent ? NULL : &head;
-	x->head_sent = true;
+	uint64_t id = x->request.id;
+	x->head_sent = x->answering = true;
 	PyThreadState *ts = PyEval_SaveThread();
-	int64_t sent = appd_sendfile(x->request.id, h, fd, off, n);
+	int64_t sent = appd_sendfile(id, h, fd, off, n);
 	PyEval_RestoreThread(ts);
+	x->answering = false;
 	x->sent += sent < 0 ? 0 : sent;
 	if (sent < n) { /* the client went away, or the file became shorter */
 		appd_break(x->request.id);

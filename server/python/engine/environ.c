@@ -33,13 +33,14 @@ struct key {
 	char name[MAX_KEY];
 };
 static struct key keys[KEYS]; /* by hash; a clash is not kept */
-static PyObject *input_key, *timeout_key, *timeout_name;
+static PyObject *input_key, *timeout_key, *uri_key, *raw_uri_key;
 
 int environ_setup(void) {
 	input_key = PyUnicode_InternFromString("wsgi.input");
 	timeout_key = PyUnicode_InternFromString("appd.timeout");
-	timeout_name = PyUnicode_InternFromString("timeout");
-	return input_key && timeout_key && timeout_name ? 0 : -1;
+	uri_key = PyUnicode_InternFromString("REQUEST_URI");
+	raw_uri_key = PyUnicode_InternFromString("RAW_URI");
+	return input_key && timeout_key && uri_key && raw_uri_key ? 0 : -1;
 }
 
 /* key_for returns a new reference to the interned str of a name. */
@@ -181,6 +182,14 @@ static void remember(const struct appd_request *r, PyObject *environ) {
 		Py_DecRef(dict);
 }
 
+/* name_uri gives the target of the request the name that gunicorn has for it, too. */
+static int name_uri(PyObject *d) {
+	PyObject *uri = PyDict_GetItemWithError(d, uri_key); /* borrowed */
+	if (!uri)
+		return PyErr_Occurred() ? -1 : 0;
+	return PyDict_SetItem(d, raw_uri_key, uri);
+}
+
 static PyObject *from_scratch(const struct appd_request *r) {
 	PyObject *d = PyDict_Copy(settings.base);
 	struct cursor c = {.at = r->vars};
@@ -193,6 +202,10 @@ static PyObject *from_scratch(const struct appd_request *r) {
 		}
 		if (key)
 			Py_DecRef(key);
+	}
+	if (d && name_uri(d) < 0) {
+		Py_DecRef(d);
+		d = NULL;
 	}
 	if (d)
 		remember(r, d);
@@ -207,6 +220,10 @@ PyObject *environ_build(struct exchange *x, PyObject *input) {
 		d = from_template(&templates[(newest + TEMPLATES - i) % TEMPLATES], &x->request, &different);
 		if (!d && PyErr_Occurred())
 			return NULL;
+	}
+	if (d && different > 0 && name_uri(d) < 0) {
+		Py_DecRef(d);
+		return NULL;
 	}
 	static uint32_t far;
 	if (d && different > MAX_DIFFERENT && ++far % 256 == 0)

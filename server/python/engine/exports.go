@@ -256,8 +256,8 @@ func (r *request) answer(h *C.struct_appd_head, body []byte, last bool) (int, er
 
 //export appd_wait
 func appd_wait(id C.uint64_t, limit C.int64_t) C.int64_t { // blocks
-	r := requests.get(uint64(id))
-	if r == nil || r.x.WaitOut(int(limit)) != nil {
+	x := requests.exchange(uint64(id))
+	if x == nil || x.WaitOut(int(limit)) != nil {
 		return -1
 	}
 	return 0
@@ -270,7 +270,7 @@ func appd_wait_later(id C.uint64_t, limit C.int64_t) C.int64_t {
 		return -1
 	}
 	x := r.x
-	n, _ := r.later(uint64(id), func() (int64, []byte) {
+	n, _ := r.output.later(uint64(id)|writing, func() (int64, []byte) {
 		if x.WaitOut(int(limit)) != nil {
 			return -1, nil
 		}
@@ -300,17 +300,17 @@ func appd_sendfile(id C.uint64_t, h *C.struct_appd_head, fd C.int, off, n C.int6
 
 //export appd_failed
 func appd_failed(id C.uint64_t) {
-	if r := requests.get(uint64(id)); r != nil {
+	if x := requests.exchange(uint64(id)); x != nil {
 		var f cgi.Facts
-		r.x.Head.Facts(&f)
-		r.x.Stderr(fmt.Sprintf("exception serving %s %q (request %s)", f.Method, f.RawPath(), r.x.RequestID()))
+		x.Head.Facts(&f)
+		x.Stderr(fmt.Sprintf("exception serving %s %q (request %s)", f.Method, f.RawPath(), x.RequestID()))
 	}
 }
 
 //export appd_break
 func appd_break(id C.uint64_t) {
-	if r := requests.get(uint64(id)); r != nil {
-		r.x.Break()
+	if x := requests.exchange(uint64(id)); x != nil {
+		x.Break()
 		publish()
 	}
 }
@@ -327,11 +327,11 @@ func appd_done(id C.uint64_t) {
 
 //export appd_read
 func appd_read(id C.uint64_t, p *C.char, n C.size_t) C.int64_t { // blocks
-	r := requests.get(uint64(id))
-	if r == nil {
+	x := requests.exchange(uint64(id))
+	if x == nil {
 		return -1
 	}
-	return C.int64_t(read(r.x, bytesAt(p, n)))
+	return C.int64_t(read(x, bytesAt(p, n)))
 }
 
 // read is Read with the end as 0 and an error as -1.
@@ -350,7 +350,7 @@ func appd_read_later(id C.uint64_t, p *C.char, n C.size_t) C.int64_t {
 		return -1
 	}
 	x, size := r.x, min(int(n), 64<<10)
-	got, data := r.later(uint64(id), func() (int64, []byte) {
+	got, data := r.input.later(uint64(id), func() (int64, []byte) {
 		data := make([]byte, size)
 		got := read(x, data)
 		return int64(got), data[:max(got, 0)]
@@ -364,8 +364,8 @@ func appd_waited() C.uint64_t { return C.uint64_t(announced.take()) }
 
 //export appd_timeout
 func appd_timeout(id C.uint64_t, milliseconds C.int64_t) {
-	if r := requests.get(uint64(id)); r != nil {
-		r.x.SetTimeout(time.Duration(milliseconds) * time.Millisecond)
+	if x := requests.exchange(uint64(id)); x != nil {
+		x.SetTimeout(time.Duration(milliseconds) * time.Millisecond)
 	}
 }
 

@@ -9,7 +9,6 @@
 #include "shim.h"
 #include "_cgo_export.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,6 +22,7 @@ struct input {
 	char *ahead;        /* PIECE bytes read for readline */
 	uint32_t from, to;  /* what of it is not returned yet */
 	bool end;
+	bool busy; /* somebody waits for bytes */
 };
 
 PyObject *input_type;
@@ -44,6 +44,46 @@ static void dealloc(PyObject *self) {
 	Py_DecRef(type);
 }
 
+/* from_memory copies what is there. */
+static int64_t from_memory(struct input *in, char *p, size_t n) {
+	int64_t left = in->x->request.size - in->offset, got = left < (int64_t)n ? left : (int64_t)n;
+	if (got > 0)
+		memcpy(p, in->x->request.body + in->offset, got);
+	return got;
+}
+
+/* from_file reads a spooled body, whose file is there until the end of the request. */
+static int64_t from_file(struct input *in, char *p, size_t n) {
+	struct exchange *x = in->x;
+	int fd = x->request.file;
+	x->reading = true;
+	PyThreadState *ts = PyEval_SaveThread();
+	int64_t got = pread(fd, p, n, in->offset);
+	PyEval_RestoreThread(ts);
+	x->reading = false;
+	return got;
+}
+
+/* from_front waits for the front; the request may end meanwhile. -2 stands for an
+ * exception that is set. */
+static int64_t from_front(struct input *in, char *p, size_t n) {
+	uint64_t id = in->x->request.id;
+	int64_t got;
+	if (!settings.on_wait) {
+		PyThreadState *ts = PyEval_SaveThread();
+		got = appd_read(id, p, n);
+		PyEval_RestoreThread(ts);
+		return got;
+	}
+	while ((got = appd_read_later(id, p, n)) == -2) {
+		PyObject *o = PyObject_CallFunction(settings.on_wait, "K", (unsigned long long)id);
+		if (!o)
+			return -2;
+		Py_DecRef(o);
+	}
+	return got;
+}
+
 /* source reads up to n bytes: how many, 0 at the end, -1 with an exception. */
 static Py_ssize_t source(struct input *in, char *p, size_t n) {
 	if (in->end || n == 0)
@@ -53,31 +93,21 @@ static Py_ssize_t source(struct input *in, char *p, size_t n) {
 		PyErr_SetString(PyExc_ValueError, "wsgi.input was read after the end of its request");
 		return -1;
 	}
+	if (in->busy) {
+		PyErr_SetString(PyExc_RuntimeError, "wsgi.input is being read by somebody else");
+		return -1;
+	}
 	if (forked_raises())
 		return -1;
+	in->busy = true;
 	int64_t got;
-	if (!x->request.streamed && x->request.file < 0) {
-		int64_t left = x->request.size - in->offset;
-		got = left < (int64_t)n ? left : (int64_t)n;
-		if (got > 0)
-			memcpy(p, x->request.body + in->offset, got);
-	} else if (x->request.streamed && settings.on_wait) {
-		while ((got = appd_read_later(x->request.id, p, n)) == -2) {
-			PyObject *o = PyObject_CallFunction(settings.on_wait, "K", (unsigned long long)x->request.id);
-			if (!o)
-				return -1;
-			Py_DecRef(o);
-		}
-	} else {
-		PyThreadState *ts = PyEval_SaveThread();
-		if (x->request.streamed)
-			got = appd_read(x->request.id, p, n);
-		else
-			got = pread(x->request.file, p, n, in->offset);
-		int e = errno;
-		PyEval_RestoreThread(ts);
-		errno = e;
-	}
+	if (x->request.streamed)
+		got = from_front(in, p, n);
+	else
+		got = x->request.file < 0 ? from_memory(in, p, n) : from_file(in, p, n);
+	in->busy = false;
+	if (got == -2)
+		return -1;
 	if (got < 0) {
 		PyErr_SetString(PyExc_OSError, "the request's body was cut short: the client went away or was silent for too long");
 		return -1;
@@ -107,11 +137,12 @@ static Py_ssize_t take(struct input *in, char *p, size_t n) {
 	return have;
 }
 
-/* known is how many bytes are left, -1 if only the end will tell. */
+/* known is how many bytes are left, -1 if only the end will tell, or the source why
+ * there are none. */
 static int64_t known(const struct input *in) {
-	if (in->end || !in->x)
+	if (in->end)
 		return in->to - in->from;
-	if (in->x->request.size < 0)
+	if (!in->x || in->x->request.size < 0)
 		return -1;
 	return in->x->request.size - in->offset + (in->to - in->from);
 }

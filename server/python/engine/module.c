@@ -122,7 +122,10 @@ static PyObject *waited(PyObject *self, PyObject *unused) {
 	return list;
 }
 
-static PyObject *leaving_(PyObject *self, PyObject *unused) { return PyBool_FromLong(threads_leaving()); }
+static PyObject *leaving_(PyObject *self, PyObject *unused) {
+	came_back();
+	return PyBool_FromLong(threads_leaving());
+}
 
 /* dump_to(descriptor, signal): where stacks go, and the signal on which the
  * interpreter's faulthandler writes them there. */

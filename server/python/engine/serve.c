@@ -79,7 +79,7 @@ int forked_raises(void) {
 /* came_back ends a child that the application forked and that returned, or raised,
  * to where only the parent may go on. It is called after whatever runs code of the
  * application's. */
-static void came_back(void) {
+void came_back(void) {
 	PyObject *kind, *value, *trace;
 	if (!settings.forked)
 		return;
@@ -96,6 +96,7 @@ static void fail(struct exchange *x) {
 	PyErr_NormalizeException(&kind, &value, &trace);
 	PyObject *o = PyObject_CallFunctionObjArgs(settings.on_error, x->environ ? x->environ : Py_None, kind, value,
 		trace ? trace : Py_None, x->gone ? Py_None : kind, NULL);
+	came_back();
 	if (o)
 		Py_DecRef(o);
 	else
@@ -182,37 +183,36 @@ static int send_each(struct exchange *x, PyObject *result) {
 	return x->ended || x->gone ? 0 : answer_send(x, "", 0, true);
 }
 
-static int64_t call_number(PyObject *o, const char *method) {
-	PyObject *f = PyObject_GetAttrString(o, method);
-	PyObject *v = f ? PyObject_CallFunctionObjArgs(f, NULL) : NULL;
-	int64_t n = v ? PyLong_AsLongLong(v) : -1;
+/* place_of asks a file_wrapper for the descriptor and the offset of its file. */
+static bool place_of(PyObject *wrapper, int *fd, int64_t *off) {
+	PyObject *f = PyObject_GetAttrString(wrapper, "place");
+	PyObject *o = f ? PyObject_CallFunctionObjArgs(f, NULL) : NULL;
+	bool there = o && has_flag(o, Py_TPFLAGS_TUPLE) && PyTuple_Size(o) == 2;
+	if (there) {
+		*fd = PyLong_AsLongLong(PyTuple_GetItem(o, 0));
+		*off = PyLong_AsLongLong(PyTuple_GetItem(o, 1));
+	}
 	if (f)
 		Py_DecRef(f);
-	if (v)
-		Py_DecRef(v);
+	if (o)
+		Py_DecRef(o);
 	PyErr_Clear();
-	return n;
+	return there && *fd >= 0 && *off >= 0;
 }
 
 /* send_file sends a wrapped regular file from its current offset; false means
  * that it is none, and has to be read like any other iterable. */
 static bool send_file(struct exchange *x, PyObject *wrapper, int *bad) {
 	struct stat st;
-	PyObject *file = PyObject_GetAttrString(wrapper, "filelike");
-	if (!file) {
-		PyErr_Clear();
+	int fd;
+	int64_t off;
+	if (!place_of(wrapper, &fd, &off) || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return false;
-	}
-	int64_t fd = call_number(file, "fileno"), off = fd < 0 ? -1 : call_number(file, "tell");
-	bool regular = fd >= 0 && off >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-	if (regular) {
-		int64_t n = st.st_size > off ? st.st_size - off : 0;
-		if (x->length >= 0 && n > x->length - x->sent)
-			n = x->length - x->sent;
-		*bad = answer_file(x, fd, off, n);
-	}
-	Py_DecRef(file);
-	return regular;
+	int64_t n = st.st_size > off ? st.st_size - off : 0;
+	if (x->length >= 0 && n > x->length - x->sent)
+		n = x->length - x->sent;
+	*bad = answer_file(x, fd, off, n);
+	return true;
 }
 
 static int send_result(struct exchange *x, PyObject *result) {
@@ -307,6 +307,7 @@ void serve(struct exchange *x) {
 		after(x, environ);
 	x->environ = NULL;
 end:
+	answer_settle(x);
 	if (x->request.id)
 		appd_done(x->request.id); /* breaks off what a client that went away did not take */
 	x->request.id = 0;

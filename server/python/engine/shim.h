@@ -40,6 +40,9 @@ struct appd_head {
 
 enum { APPD_LAST = 1, APPD_DONE = 2 }; /* the answer ends; and so does the request */
 
+/* APPD_WRITING in the number of a request says that its answer is waited for, not its body. */
+#define APPD_WRITING (1ull << 31)
+
 /* appd_queue is how many requests may start, appd_unsettled how many connections
  * are new and empty; Go sets them after whatever changes them. Atomic, in words that
  * both languages have. */
@@ -79,6 +82,7 @@ struct exchange {
 	bool no_body;       /* HEAD, 204, 304 */
 	bool head_sent, ended, gone, cut;
 	bool done_with_answer; /* the application has nothing to do after its answer */
+	bool answering, reading; /* a thread without the GIL is in Go, or reads the body's file, for it */
 };
 
 /* Set once by configure(), see module.c. */
@@ -107,6 +111,7 @@ PyObject *answer_start(PyObject *self, PyObject *args, PyObject *kw);
 int answer_send(struct exchange *x, const char *p, size_t n, bool last);
 int answer_file(struct exchange *x, int fd, int64_t off, int64_t n);
 int answer_plain(struct exchange *x, int status, const char *reason, const char *text);
+void answer_settle(struct exchange *x);
 void answer_note(const char *level, const char *text);
 extern PyMethodDef exchange_methods[];
 
@@ -121,6 +126,7 @@ struct exchange *exchange_take(void);
 struct exchange *exchange_reset(struct exchange *x);
 void serve(struct exchange *x);
 int forked_raises(void);
+void came_back(void);
 
 /* threads.c */
 PyObject *threads_run(PyObject *self, PyObject *unused);

@@ -13,9 +13,9 @@ import (
 
 // request is one exchange inside the application.
 type request struct {
-	x    *eventloop.Exchange
-	head cgi.AnswerHead // of its answer
-	wait waiter         // gevent's
+	x             *eventloop.Exchange
+	head          cgi.AnswerHead // of its answer
+	input, output waiter         // gevent's
 }
 
 // table hands out numbers: the place in the table below, above it how often that
@@ -57,6 +57,17 @@ func (t *table) get(id uint64) *request {
 	return nil
 }
 
+// exchange is get for what may go on while another thread ends the request: the place
+// in the table may then be the next one's.
+func (t *table) exchange(id uint64) *eventloop.Exchange {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s := t.slot(id); s != nil {
+		return s.r.x
+	}
+	return nil
+}
+
 // remove frees a number.
 func (t *table) remove(id uint64) {
 	t.mu.Lock()
@@ -66,8 +77,8 @@ func (t *table) remove(id uint64) {
 		return
 	}
 	s.use++
-	if s.r.wait.running() {
-		s.r = new(request) // its goroutine keeps the old one
+	if s.r.input.running() || s.r.output.running() {
+		s.r = new(request) // its goroutines keep the old one
 	} else {
 		fields := s.r.head.Fields[:0]
 		*s.r = request{}

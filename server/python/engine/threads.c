@@ -193,6 +193,7 @@ static int wait_events(struct epoll_event *e, int max, PyThreadState **ts) {
 			lost();
 		PyEval_RestoreThread(*ts);
 		int bad = PyErr_CheckSignals();
+		came_back();
 		*ts = PyEval_SaveThread();
 		if (bad)
 			return -1;
@@ -225,6 +226,7 @@ PyObject *threads_run(PyObject *self, PyObject *unused) {
 			serve(x);
 			x = exchange_reset(x);
 			bool interrupted = PyErr_CheckSignals() < 0;
+			came_back();
 			ts = PyEval_SaveThread();
 			leave();
 			if (interrupted) {

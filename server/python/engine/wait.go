@@ -26,6 +26,9 @@ const (
 // again is what a call returns that has to be repeated once the number is announced.
 const again = -2
 
+// writing marks the number of a request whose answer is waited for, not its body.
+const writing = 1 << 31
+
 func (w *waiter) running() bool { return w.mu != nil && w.begin() == again }
 
 func (w *waiter) begin() int64 {
@@ -39,8 +42,7 @@ func (w *waiter) begin() int64 {
 
 // later runs f in a goroutine, once; it returns again until f has returned, then
 // f's result and the bytes f left.
-func (r *request) later(id uint64, f func() (int64, []byte)) (int64, []byte) {
-	w := &r.wait
+func (w *waiter) later(id uint64, f func() (int64, []byte)) (int64, []byte) {
 	if w.mu == nil {
 		w.mu = new(sync.Mutex)
 	}

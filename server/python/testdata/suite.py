@@ -74,6 +74,11 @@ def many(environ, start_response):
     return [b"one ", b"two ", b"", b"three"]
 
 
+def hints(environ, start_response):
+    environ["wsgi.early_hints"]([("Link", "</style.css>; rel=preload; as=style")])
+    return reply(start_response, b"after hints")
+
+
 def write(environ, start_response):
     w = start_response("200 OK", [("Content-Type", "text/plain")])
     w(b"written ")
@@ -233,14 +238,11 @@ def unread(environ, start_response):
     return reply(start_response, b"too large " * 20, "413 Too Large")
 
 
-def unreadable_file(environ, start_response):
-    """A file that only sendfile can send: read() raises."""
+def unread_file(environ, start_response):
+    """A file that sendfile sends: nobody reads it."""
     class File(io.FileIO):
-        def read(self, size=-1):
-            raise OSError("read() was called")
-
         def close(self):
-            closed.append("file")
+            print("closed at %d;" % self.tell(), file=sys.stderr)
             super().close()
 
     stream = File(environ["QUERY_STRING"], "rb")
@@ -317,9 +319,9 @@ def descriptors(environ, start_response):
     return reply(start_response, names)
 
 
-KEPT = (environ, read, lines, generator, lockstep, hold, write, close, close_raise, close_count, endless, raising,
+KEPT = (environ, read, lines, generator, lockstep, hold, hints, write, close, close_raise, close_count, endless, raising,
         exiting, error_page, late_error, no_content, not_modified, big, memory_file, sleep, timeout)
-BROKEN = (many, status, unread, unreadable_file, twice, nothing, headers, longer, shorter, none_of_it, text, file, spin, crash, forked, descriptors)
+BROKEN = (many, status, unread, unread_file, twice, nothing, headers, longer, shorter, none_of_it, text, file, spin, crash, forked, descriptors)
 paths = {f.__name__: validator(f) for f in KEPT}
 paths.update({f.__name__: f for f in BROKEN})
 paths["unchecked_endless"] = endless

@@ -7,6 +7,7 @@ import threading
 
 STRAY = ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGINT")
 handlers = {}  # of appd's, by signal
+in_children = []  # what else has to be done in a child
 
 
 def handle(name, handler):
@@ -51,6 +52,8 @@ def watch(engine):
         for number, handler in handlers.items():
             if signal.getsignal(number) is handler:
                 signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        for do in in_children:
+            do()
         in_parent()
 
     os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)

@@ -109,11 +109,11 @@ def prepare_dumps(engine):
 
 def configure(engine, info, settings, application, calls):
     gevent = info["python"].get("worker_class") == "gevent"
-    wait = None
+    wait, end = None, forked.end
     if gevent:
         from appd_worker import gevent_worker
 
-        wait = gevent_worker.wait
+        wait, end = gevent_worker.wait, gevent_worker.end_child
     engine.configure(
         application=application,
         base={
@@ -123,6 +123,7 @@ def configure(engine, info, settings, application, calls):
             "wsgi.multiprocess": info.get("workers", 1) > 1,
             "wsgi.run_once": False,
             "wsgi.file_wrapper": FileWrapper,
+            "wsgi.early_hints": early_hints,
             "wsgi.input_terminated": True,
             "appd.worker_id": info["slot"],
             "appd.generation": info["generation"],
@@ -131,11 +132,19 @@ def configure(engine, info, settings, application, calls):
         on_error=log.failure,
         on_note=log.note,
         on_wait=wait,
-        on_child=forked.end,
+        on_child=end,
         pre_request=calls.pre_request,
         post_request=calls.post_request,
         on_order=orders.Orders(calls).obey,
     )
+
+
+def early_hints(headers):
+    """What gunicorn's sends as a 103 goes nowhere: FastCGI and uwsgi have no place for it,
+    and nginx before 1.29 takes it for the answer."""
+
+
+PLAIN = (io.FileIO.read, io.BufferedReader.read, io.BufferedRandom.read)
 
 
 class FileWrapper:
@@ -146,6 +155,19 @@ class FileWrapper:
         self.blksize = blksize
         if hasattr(filelike, "close"):
             self.close = filelike.close
+
+    def place(self):
+        """The descriptor and the offset of a file that holds the very bytes that read()
+        would return, which a compressed one does not; None for any other."""
+        try:
+            read = self.filelike.read
+            file = getattr(read, "__wrapped__", read).__self__  # the one behind tempfile's wrappers, and Django's
+            raw = file if isinstance(file, io.FileIO) else file.raw
+            if type(file).read in PLAIN and type(raw).readinto is io.FileIO.readinto:
+                return file.fileno(), file.tell()
+        except Exception:
+            pass  # reading it shows what is wrong
+        return None
 
     def __iter__(self):
         return self
