@@ -175,7 +175,11 @@ func plausible(word string) error {
 func checkFile(file string) error {
 	switch {
 	case strings.HasSuffix(file, ".py") || strings.HasPrefix(file, "python:") || strings.HasPrefix(file, "file:"):
-		return fmt.Errorf("-c takes an appd.hcl, and %s is gunicorn's\nWrite one from it: appd import %s", file, strings.TrimPrefix(file, "file:"))
+		path := strings.TrimPrefix(file, "file:")
+		if module, ok := strings.CutPrefix(file, "python:"); ok {
+			path = strings.ReplaceAll(module, ".", "/") + ".py"
+		}
+		return fmt.Errorf("-c takes an appd.hcl, and %s is gunicorn's\nWrite one from it: appd import %s", file, path)
 	case strings.HasSuffix(file, ".ini") || strings.HasSuffix(file, ".toml") || strings.HasSuffix(file, ".yaml") || strings.HasSuffix(file, ".yml"):
 		return fmt.Errorf("-c takes an appd.hcl, not %s\nuWSGI's .ini is read by: appd import %s", file, file)
 	}
@@ -235,6 +239,9 @@ func (in *invocation) source() (config.Source, error) {
 	}
 	if s.File == "" {
 		if _, err := os.Stat(defaultFile); err != nil {
+			if _, err := os.Stat("gunicorn.conf.py"); err == nil {
+				return s, errors.New("there is no appd.hcl here, and no application was named\nWrite one from gunicorn's configuration: appd import gunicorn.conf.py")
+			}
 			return s, errors.New("there is no appd.hcl here, and no application was named\n" +
 				"Name one (`appd shop.wsgi:application`, `appd ./cmd/shop`), a file (`appd -c FILE`), or let `appd init` write appd.hcl")
 		}
@@ -253,8 +260,13 @@ func (in *invocation) load() (*config.Config, config.Source, error) {
 	if err != nil {
 		return nil, source, err
 	}
+	showWarnings(c)
+	return c, source, nil
+}
+
+// showWarnings prints what is odd about a configuration for the person who asked.
+func showWarnings(c *config.Config) {
 	if len(c.Warnings) > 0 {
 		fmt.Fprintln(os.Stderr, "warning: "+strings.ReplaceAll(c.Warnings.Error(), "\n\n", "\nwarning: "))
 	}
-	return c, source, nil
 }

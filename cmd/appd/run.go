@@ -36,6 +36,7 @@ func run(in *invocation, dev bool) int {
 		return usage(err)
 	}
 	if c.CheckConfig || c.PrintConfig {
+		showWarnings(c)
 		return check(c, checkOptions{print: c.PrintConfig, boot: c.CheckConfig})
 	}
 	if c.Daemon && !detached() {

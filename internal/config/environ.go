@@ -3,6 +3,8 @@
 package config
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -23,9 +25,25 @@ func (l *loader) readEnviron() {
 		}
 	}
 	l.misspelt()
+	l.gunicorns()
+}
+
+// gunicornFile is what gunicorn reads without being told to.
+const gunicornFile = "gunicorn.conf.py"
+
+// gunicorns warns of settings that gunicorn would find by itself.
+func (l *loader) gunicorns() {
 	if v := l.env["GUNICORN_CMD_ARGS"]; v != "" {
 		l.warn(Origin{Layer: FromEnv, Name: "GUNICORN_CMD_ARGS"}, "is not read by appd",
 			"Put these settings into appd.hcl, into APPD_* variables or on the command line.")
+	}
+	p := l.source.App
+	if p == nil || p.Kind != WSGI || l.source.File != "" {
+		return
+	}
+	if _, err := os.Stat(filepath.Join(l.source.Dir, gunicornFile)); err == nil {
+		l.warn(Origin{Layer: FromFlags, Name: p.Word}, "gunicorn.conf.py stands here, and appd does not read it",
+			"`appd import gunicorn.conf.py "+p.Word+"` writes an appd.hcl from it; then start `appd`.")
 	}
 }
 

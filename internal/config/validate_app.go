@@ -117,6 +117,7 @@ var foreignClasses = []struct{ part, way string }{
 	{"tornado", "Tornado runs its own loop: write exec = [\"python3\", \"server.py\"] and listen on descriptor 3, as in docs/python.md."},
 	{"aiohttp", "aiohttp runs its own loop: write exec = [\"python3\", \"server.py\"] and listen on descriptor 3, as in docs/python.md."},
 	{"uvicorn", "asgi applications run as exec = [\"uvicorn\", \"--fd\", \"3\", \"shop.asgi:app\"]."},
+	{"websocket", "Write worker_class = \"gevent\" for its pages; WebSockets need exec and a server of their own."},
 	{"asgi", "asgi applications run as exec = [\"uvicorn\", \"--fd\", \"3\", \"shop.asgi:app\"]."},
 }
 

@@ -34,6 +34,12 @@ class holder:
     app = staticmethod(application)
 number = 5
 nothing = None
+async def starlette(scope, receive, send):
+    pass
+class FastAPI:
+    async def __call__(self, scope, receive, send):
+        pass
+api = FastAPI()
 `,
 		"broken.py": "import pkg\n1/0\n",
 		"lacks.py":  "import not_installed_anywhere\n",
@@ -57,6 +63,8 @@ nothing = None
 		"pkg.wsgi:missing":         "module pkg.wsgi has no 'missing'; it has application, create_app",
 		"pkg.wsgi:number":          "is not callable but 'int'",
 		"pkg.wsgi:nothing":         "is None",
+		"pkg.wsgi:starlette":       "is an ASGI application, not a WSGI one: run it by exec = [\"uvicorn\", \"--fd\", \"3\", \"pkg.wsgi:starlette\"]",
+		"pkg.wsgi:api":             "is an ASGI application",
 		"pkg.wsgi:create_app(n=x)": "must be literals",
 		"pkg.wsgi:1+":              "neither a name nor a call",
 		"pkg/wsgi.py:application":  "for instance pkg.wsgi:application",

@@ -28,9 +28,20 @@ def load(spec, default="application"):
         found = found(*arguments, **keywords)
     if found is None:
         raise LoadError("%s is None: it must be a callable" % spec)
+    if asynchronous(found):
+        raise LoadError("%s is an ASGI application, not a WSGI one: run it by exec = [\"uvicorn\", \"--fd\", \"3\", \"%s\"]" % (spec, spec))
     if not callable(found):
         raise LoadError("%s is not callable but %r" % (spec, type(found).__name__))
     return found
+
+
+def asynchronous(found):
+    """Says whether calling it would only make a coroutine."""
+    for function in (found, getattr(type(found), "__call__", None)):
+        code = getattr(function, "__code__", None)
+        if code is not None and code.co_flags & 0x80:
+            return True
+    return False
 
 
 def parse(spec, expression):
