@@ -11,8 +11,12 @@ async def hello(request):
 
 
 async def slow(request):
+    answer = web.StreamResponse()
+    await answer.prepare(request)
+    await answer.write(b"slow")
     await asyncio.sleep(1)
-    return web.Response(text="slowly\n")
+    await answer.write(b"ly\n")
+    return answer
 
 
 app = web.Application()

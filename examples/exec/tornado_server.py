@@ -7,16 +7,32 @@ import socket
 import tornado.httpserver
 import tornado.web
 
+busy = set()
 
-class Hello(tornado.web.RequestHandler):
+
+class Page(tornado.web.RequestHandler):
+    """Is busy until its answer has been sent: close_all_connections() would cut it off."""
+
+    def prepare(self):
+        busy.add(self)
+
+    def finish(self, chunk=None):
+        sent = super().finish(chunk)
+        sent.add_done_callback(lambda _: busy.discard(self))
+        return sent
+
+
+class Hello(Page):
     def get(self):
         self.write("tornado %d under appd\n" % os.getpid())
 
 
-class Slow(tornado.web.RequestHandler):
+class Slow(Page):
     async def get(self):
+        self.write("slow")
+        await self.flush()
         await asyncio.sleep(1)
-        self.write("slowly\n")
+        self.write("ly\n")
 
 
 async def main():
@@ -28,6 +44,8 @@ async def main():
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, leave.set)
     await leave.wait()
     server.stop()
+    while busy:
+        await asyncio.sleep(0.05)
     await server.close_all_connections()
 
 

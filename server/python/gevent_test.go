@@ -136,11 +136,7 @@ def application(environ, start_response):
 			t.Errorf("exit status of the child: %d %q", status, body)
 		}
 	})
-	for deadline := time.Now().Add(patience); !exists(gate + ".forked"); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("nothing was forked")
-		}
-	}
+	eventually(t, "a child", func() bool { return exists(gate + ".forked") })
 	touch(t, gate) // the neighbours come back in the child too
 	for range 20 {
 		w.get("/")
