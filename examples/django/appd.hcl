@@ -7,7 +7,7 @@ app {
   env     = { DJANGO_SETTINGS_MODULE = "shop.settings" }
 }
 
-listen "127.0.0.1:8002" {}
 listen "unix:/tmp/appd-django.sock" {}
+listen "127.0.0.1:8002" {} # without nginx
 
 workers = 2

@@ -31,10 +31,11 @@ def login():
     return redirect(url_for("page"))
 
 
-@app.put("/upload")
+@app.route("/upload", methods=["PUT", "POST"])
 def upload():
+    source = request.files["file"].stream if request.method == "POST" else request.stream
     digest, size = hashlib.sha256(), 0
-    while data := request.stream.read(1 << 16):
+    while data := source.read(1 << 16):
         digest.update(data)
         size += len(data)
     return {"size": size, "sha256": digest.hexdigest()}

@@ -5,10 +5,10 @@ app {
   python = "/usr/bin/python3" # the interpreter that has Flask; a virtual environment's is as good
 }
 
-listen "127.0.0.1:8001" {}
-
 # Behind nginx: uwsgi_pass, fastcgi_pass or proxy_pass to this socket, whichever you like.
 # `bin/appd nginx -c examples/flask/appd.hcl` writes the site.
 listen "unix:/tmp/appd-flask.sock" {}
+
+listen "127.0.0.1:8001" {} # without nginx
 
 workers = 2

@@ -52,6 +52,10 @@ def end(how):
         return str(subprocess.Popen(["sleep", "1000"]).pid)
     return str(os.getpid())
 def application(environ, start_response):
+    if environ["PATH_INFO"] == "/neighbour":
+        environ["appd.timeout"](0)
+        while not os.path.exists("gate"):
+            time.sleep(0.01)
     body = end(environ["PATH_INFO"][1:])
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [body.encode()]
@@ -191,7 +195,21 @@ func TestStuckRequests(t *testing.T) {
 			t.Parallel()
 			s := misbehave(t, 1, c.app, "timeout = \"2s\"\naccesslog = \"access.log\"")
 			pid := s.status().Workers[0].PID
-			if got := s.ask(c.path); strings.Contains(got, " 200 ") {
+			neighbour := make(chan string, 1)
+			if name == "threads" {
+				go func() { neighbour <- s.ask("/neighbour") }()
+				s.inFlight("/neighbour")
+			}
+			stuck := make(chan string, 1)
+			go func() { stuck <- s.ask(c.path) }()
+			if name == "threads" {
+				s.logged("request stuck, replacing worker")
+				touch(t, s.dir+"/gate")
+				if got := <-neighbour; !strings.Contains(got, " 200 ") {
+					t.Errorf("the neighbour: %q", got)
+				}
+			}
+			if got := <-stuck; strings.Contains(got, " 200 ") {
 				t.Errorf("answer %q", got)
 			}
 			d := s.death(pid)

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net"
 	"net/http"
 	"net/url"
@@ -72,6 +73,16 @@ func use(t *testing.T, c *http.Client, protocol, mount string) {
 	if sum := fmt.Sprintf("%x", sha256.Sum256(data)); status != 200 || got["sha256"] != sum || got["size"] != float64(size) {
 		t.Errorf("upload: %d %v", status, got)
 	}
+	file := data[:3<<20]
+	status, got = answer(t, c, formWith(file, mount+"/upload"))
+	if sum := fmt.Sprintf("%x", sha256.Sum256(file)); status != 200 || got["sha256"] != sum {
+		t.Errorf("upload by a form: %d %v", status, got)
+	}
+	if mount == "" {
+		if _, body := fetch(t, c, "GET", "/stream", nil); body != "line 0\nline 1\nline 2\nline 3\nline 4\n" {
+			t.Errorf("stream: %q", body)
+		}
+	}
 	r, err := c.Do(request("GET", fmt.Sprintf("%s/download/%d", mount, size), nil))
 	if err != nil {
 		t.Fatal(err)
@@ -80,6 +91,19 @@ func use(t *testing.T, c *http.Client, protocol, mount string) {
 	if n, err := io.Copy(io.Discard, r.Body); n != int64(size) || err != nil {
 		t.Errorf("download: %d bytes, %v", n, err)
 	}
+}
+
+// formWith is what a browser sends for a form with a file.
+func formWith(file []byte, target string) *http.Request {
+	var form bytes.Buffer
+	w := multipart.NewWriter(&form)
+	part, err := w.CreateFormFile("file", "f.bin")
+	if err != nil {
+		panic(err) // a mistake in the test
+	}
+	part.Write(file)
+	w.Close()
+	return request("POST", target, &form, "Content-Type", w.FormDataContentType())
 }
 
 // TestStopServesTheQueue stops two one-thread workers while requests wait in the

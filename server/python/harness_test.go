@@ -199,15 +199,18 @@ func listen(t *testing.T, path string) int {
 }
 
 func (w *worker) receive() {
-	for {
+	for leaves := false; ; {
 		m, fds, err := w.conn.Receive()
 		if err != nil {
 			close(w.message)
 			return
 		}
-		if m.Kind == handoff.Passed && len(fds) == 1 { // nobody else is there to take it
+		leaves = leaves || m.Kind == handoff.Draining
+		if m.Kind == handoff.Passed && len(fds) == 1 {
 			w.passed.Add(1)
-			w.conn.Send(handoff.Message{Kind: handoff.Adopt, Listener: m.Listener, Protocol: m.Protocol, Queue: true}, fds[0])
+			if !leaves { // nobody else is there to take it
+				w.conn.Send(handoff.Message{Kind: handoff.Adopt, Listener: m.Listener, Protocol: m.Protocol, Queue: true}, fds[0])
+			}
 			handoff.CloseFDs(fds)
 			continue
 		}

@@ -4,6 +4,7 @@ package python_test
 
 import (
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -51,6 +52,56 @@ func TestReloadUnderLoad(t *testing.T) {
 	}
 	l.each(5)
 	l.end()
+}
+
+// A stop under load: everybody is answered who was connected when it was asked for,
+// the accept queue included.
+func TestStopUnderLoad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("loads the machine for a while")
+	}
+	s := prepare(t, "../../examples/flask", flask)
+	s.begin()
+	s.ready(2)
+	var answers atomic.Int64
+	var clients sync.WaitGroup
+	var connecting sync.RWMutex
+	asked := false // guarded by connecting
+	connect := func() net.Conn {
+		connecting.RLock()
+		defer connecting.RUnlock()
+		if asked {
+			return nil
+		}
+		c, err := net.Dial("unix", s.dir+"/app.sock")
+		if err != nil {
+			t.Error(err)
+			return nil
+		}
+		return c
+	}
+	for range 16 {
+		clients.Go(func() {
+			for c := connect(); c != nil; c = connect() {
+				c.SetDeadline(time.Now().Add(patience))
+				io.WriteString(c, "GET / HTTP/1.0\r\n\r\n")
+				b, err := io.ReadAll(c)
+				c.Close()
+				if err != nil || !strings.Contains(string(b), " 200 ") {
+					t.Errorf("%q, %v", b, err)
+					return
+				}
+				answers.Add(1)
+			}
+		})
+	}
+	eventually(t, "100 answers", func() bool { return answers.Load() > 100 })
+	connecting.Lock()
+	asked = true
+	connecting.Unlock()
+	s.verb("stop")
+	clients.Wait()
+	t.Logf("%d requests", answers.Load())
 }
 
 // TestRecycleUnderLoad replaces workers by the number of their requests.

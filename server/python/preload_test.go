@@ -46,7 +46,7 @@ def application(environ, start_response):
 		worker := w.fork(dir)
 		_, body := worker.get("/")
 		var imported, pid, parent, count, queued int
-		if n, _ := fmt.Sscan(body, &imported, &pid, &parent, &count, &queued); n != 5 || imported != w.cmd.Process.Pid || pid == imported || queued != pid {
+		if n, _ := fmt.Sscan(body, &imported, &pid, &parent, &count, &queued); n != 5 || count == 0 || imported != w.cmd.Process.Pid || pid == imported || queued != pid {
 			t.Errorf("%q", body)
 		}
 		if group, _ := unix.Getpgid(pid); group != pid {
@@ -98,6 +98,33 @@ func (w *worker) fork(dir string) *worker {
 		w.t.Fatalf("%+v", m)
 	}
 	return n
+}
+
+// A reload imports afresh, in a new process; the one before ends with its workers.
+func TestPreloadIsReloaded(t *testing.T) {
+	s := prepare(t, "", config("app", "preload_app = true", "workers = 2"))
+	page := func(text string) string {
+		return `
+import os
+imported = os.getpid()
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [b"` + text + ` %d" % imported]
+`
+	}
+	s.write("app.py", page("one"))
+	s.begin()
+	s.ready(2)
+	var before, after int
+	if n, _ := fmt.Sscanf(s.body("/"), "one %d", &before); n != 1 {
+		t.Fatal("another page")
+	}
+	s.write("app.py", page("three"))
+	s.verb("reload")
+	eventually(t, "the end of the first process that imported", func() bool { return unix.Kill(before, 0) != nil })
+	if n, _ := fmt.Sscanf(s.body("/"), "three %d", &after); n != 1 || after == before {
+		t.Errorf("imported by %d, before by %d", after, before)
+	}
 }
 
 // An application may see to its children by itself, or not want to hear of them: the

@@ -51,10 +51,12 @@ func TestAnswers(t *testing.T) {
 		{"/raising", 500, "500 Internal Server Error\n"},
 		{"/exiting", 500, "500 Internal Server Error\n"},
 		{"/error_page", 500, "replaced"},
+		{"/replaced_late", 500, "replaced"},
 		{"/late_error", 200, "sent"},
+		{"/late_nothing", 200, "sent, refused, refused, refused, refused, raised"},
 		{"/twice", 500, "500 Internal Server Error\n"},
 		{"/nothing", 500, "500 Internal Server Error\n"},
-		{"/headers", 200, "16 refused []"},
+		{"/headers", 200, "26 refused []"},
 		{"/longer", 200, "1234"},
 		{"/shorter", 200, "12345"},
 		{"/none_of_it", 500, "500 Internal Server Error\n"},
@@ -72,6 +74,28 @@ func TestAnswers(t *testing.T) {
 	w.logged("raised on purpose")
 	w.logged("more bytes than its Content-Length")
 	w.logged("fewer bytes than its Content-Length")
+}
+
+// close() is called once, however an answer ends.
+func TestCloseIsCalledOnce(t *testing.T) {
+	w := suite(t, options{})
+	for _, method := range []string{"GET", "HEAD"} {
+		for _, kind := range []string{"whole", "nothing", "no_body", "longer", "shorter", "raises", "raises_at_once", "no_bytes", "no_start", "written", "file", "client_leaves"} {
+			c := dial(t, w)
+			fmt.Fprintf(c, "%s /counted?%s HTTP/1.0\r\n\r\n", method, kind)
+			if kind == "client_leaves" {
+				io.ReadFull(c, make([]byte, 1000))
+			} else {
+				io.Copy(io.Discard, c)
+			}
+			c.Close()
+			w.logged(method + " " + kind + " was closed;")
+		}
+	}
+	w.get("/generator")
+	if n := strings.Count(w.output.String(), " was closed;"); n != 24 {
+		t.Errorf("24 answers, %d closed:\n%s", n, w.output.String())
+	}
 }
 
 func TestHeadersOfAnswers(t *testing.T) {

@@ -47,6 +47,55 @@ func TestKeptConnectionsHaveNoThread(t *testing.T) {
 	}
 }
 
+// As many requests run at once as there are threads, each on one of its own.
+func TestThreadsAreAsManyAsSaid(t *testing.T) {
+	w := start(t, options{settings: map[string]any{"threads": 3}, files: map[string]string{"app.py": `
+import os, threading, time
+inside, most, seen = set(), 0, set()
+def application(environ, start_response):
+    global most
+    inside.add(environ["QUERY_STRING"])
+    seen.add(threading.get_ident())
+    most = max(most, len(inside))
+    while not os.path.exists("gate"):
+        time.sleep(0.01)
+    inside.remove(environ["QUERY_STRING"])
+    start_response("200 OK", [])
+    return [b"%d at once, %d threads of %d" % (most, len(seen), threading.active_count())]
+`}})
+	var wait sync.WaitGroup
+	for i := range 8 {
+		wait.Go(func() { w.get(fmt.Sprint("/?", i)) })
+	}
+	w.busy(3)
+	touch(t, w.cmd.Dir+"/gate")
+	wait.Wait()
+	if _, body := w.get("/?last"); body != "3 at once, 3 threads of 3" {
+		t.Errorf("%q", body)
+	}
+}
+
+// An answer of ordinary size that its client takes slowly holds no thread.
+func TestAnswersThatLeaveSlowlyHoldNoThread(t *testing.T) {
+	w := suite(t, options{})
+	const size = 640 << 10
+	var slow []net.Conn
+	for range 3 {
+		c := dial(t, w)
+		fmt.Fprintf(c, "GET /big?%d HTTP/1.0\r\n\r\n", size)
+		io.ReadFull(c, make([]byte, 10))
+		slow = append(slow, c)
+		if status, _ := w.get("/generator"); status != 200 {
+			t.Error(status)
+		}
+	}
+	for _, c := range slow {
+		if rest, err := io.ReadAll(c); err != nil || len(rest) < size {
+			t.Errorf("%d bytes, %v", len(rest), err)
+		}
+	}
+}
+
 // patience is how long an answer may take that must not wait for a gate.
 const patience = time.Minute
 

@@ -8,6 +8,7 @@ urlpatterns = [
     path("login", views.login),
     path("upload", views.upload),
     path("download/<int:size>", views.download),
+    path("stream", views.stream),
     path("echo/<path:rest>", views.echo),
     path("fail", views.fail),
 ]

@@ -232,6 +232,10 @@ PyMethodDef exchange_methods[] = {
 /* raise_again raises the exc_info that came too late. */
 static PyObject *raise_again(PyObject *info) {
 	PyObject *part[3];
+	if (!has_flag(PyTuple_GetItem(info, 1), Py_TPFLAGS_EXCEPTION)) {
+		PyErr_SetString(PyExc_AssertionError, "the answer has begun, and exc_info holds no exception");
+		return NULL;
+	}
 	for (int i = 0; i < 3; i++) {
 		part[i] = PyTuple_GetItem(info, i);
 		Py_IncRef(part[i]);

@@ -28,7 +28,7 @@ char *appd_body(char *p, size_t n) {
 }
 
 void appd_body_free(char *p, size_t room) {
-	if (room == APPD_BODY) {
+	if (room == APPD_BODY && !settings.forked) { /* a child may find the lock taken for ever */
 		pthread_mutex_lock(&lock);
 		if (count < SPARES) {
 			spares[count++] = p;

@@ -78,6 +78,7 @@ enum {
 #define Py_TPFLAGS_BYTES (1ul << 27)
 #define Py_TPFLAGS_STR (1ul << 28)
 #define Py_TPFLAGS_DICT (1ul << 29)
+#define Py_TPFLAGS_EXCEPTION (1ul << 30)
 
 #define PYAPI extern __attribute__((weak))
 

@@ -112,6 +112,32 @@ def close_raise(environ, start_response):
     return Closing([b"begun ", ValueError("in the middle")])
 
 
+def counted(environ, start_response):
+    """Each kind of answer with a close() that says that it was called."""
+    kind = environ["QUERY_STRING"]
+    said = [("Content-Length", "4")] if kind in ("longer", "shorter") else []
+    status = "304 Not Modified" if kind == "no_body" else "200 OK"
+
+    class Said(Closing):
+        def close(self):
+            print("%s %s was closed;" % (environ["REQUEST_METHOD"], kind), file=sys.stderr, flush=True)
+
+    if kind == "file":
+        file = io.BytesIO(b"a file")
+        file.close = lambda: Said.close(None)
+        result = environ["wsgi.file_wrapper"](file)
+    elif kind == "client_leaves":
+        result = Said(b"x" * 65536 for _ in range(10000))
+    else:
+        result = Said({"longer": [b"123", b"456"], "shorter": [b"12"], "raises": [b"12", ValueError("on purpose")],
+                       "raises_at_once": [ValueError("on purpose")], "no_bytes": ["text"], "nothing": []}.get(kind, [b"12", b"34"]))
+    if kind != "no_start":
+        write = start_response(status, said)
+        if kind == "written":
+            write(b"before")
+    return result
+
+
 def close_count(environ, start_response):
     return reply(start_response, b"%d" % len(closed))
 
@@ -147,6 +173,17 @@ def error_page(environ, start_response):
     return [b"replaced"]
 
 
+def replaced_late(environ, start_response):
+    """Nothing was sent as long as all items were empty."""
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    yield b""
+    try:
+        raise KeyError("lost")
+    except KeyError:
+        start_response("500 Replaced", [("Content-Type", "text/plain")], sys.exc_info())
+    yield b"replaced"
+
+
 def late_error(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     yield b"sent"
@@ -154,6 +191,22 @@ def late_error(environ, start_response):
         raise KeyError("too late")
     except KeyError:
         start_response("500 Never", [("Content-Type", "text/plain")], sys.exc_info())
+
+
+def late_nothing(environ, start_response):
+    """exc_info without an exception, in all its forms."""
+    write = start_response("200 OK", [("Content-Type", "text/plain")])
+    write(b"sent")
+    for info in ((None, None, None), ("a", "b", "c"), (ValueError, None, None), (ValueError, ValueError, 5)):
+        try:
+            start_response("500 Never", [], info)
+        except AssertionError:
+            write(b", refused")
+    try:
+        start_response("500 Never", [], (None, KeyError("raised"), None))
+    except KeyError:
+        write(b", raised")
+    return []
 
 
 def twice(environ, start_response):
@@ -171,6 +224,16 @@ def headers(environ, start_response):
     bad = [
         ("200 OK", [("Connection", "close")]),
         ("200 OK", [("Transfer-Encoding", "chunked")]),
+        ("200 OK", [("keep-alive", "timeout=5")]),
+        ("200 OK", [("Proxy-Authenticate", "Basic")]),
+        ("200 OK", [("Proxy-Authorization", "Basic")]),
+        ("200 OK", [("TE", "trailers")]),
+        ("200 OK", [("Trailers", "X")]),
+        ("200 OK", [("Upgrade", "websocket")]),
+        ("200 OK", [("X", "a\nb")]),
+        ("200 OK", [("X", "a\x00b")]),
+        ("200 OK", [("X\r\n", "a")]),
+        ("200 OK\r\nX: y", []),
         ("200 OK", [("X", "a\r\nSet-Cookie: b")]),
         ("200 OK", [("X Y", "a")]),
         ("200 OK", [("", "a")]),
@@ -320,8 +383,8 @@ def descriptors(environ, start_response):
 
 
 KEPT = (environ, read, lines, generator, lockstep, hold, hints, write, close, close_raise, close_count, endless, raising,
-        exiting, error_page, late_error, no_content, not_modified, big, memory_file, sleep, timeout)
-BROKEN = (many, status, unread, unread_file, twice, nothing, headers, longer, shorter, none_of_it, text, file, spin, crash, forked, descriptors)
+        exiting, error_page, replaced_late, late_error, no_content, not_modified, big, memory_file, sleep, timeout)
+BROKEN = (many, status, unread, unread_file, late_nothing, twice, nothing, counted, headers, longer, shorter, none_of_it, text, file, spin, crash, forked, descriptors)
 paths = {f.__name__: validator(f) for f in KEPT}
 paths.update({f.__name__: f for f in BROKEN})
 paths["unchecked_endless"] = endless
