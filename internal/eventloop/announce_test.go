@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/appd-server/appd/internal/handoff"
 	"github.com/appd-server/appd/protocols/cgi"
 )
@@ -61,4 +63,38 @@ func startAnnounced(t *testing.T, serve func(*Exchange), refusal error) *rig {
 		t.Errorf("Start() = %v", err)
 	}
 	return r
+}
+
+// However long a worker took until it could start, it shows that it is alive before it
+// says that it is ready: whoever hears that looks for the sign soon.
+func TestAStartIsASignOfLife(t *testing.T) {
+	view, err := handoff.CreateBoard()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer view.Close()
+	fd, err := unix.Dup(view.FD())
+	if err != nil {
+		t.Fatal(err)
+	}
+	board, err := handoff.OpenBoard(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := New(Config{Settings: handoff.Defaults(), Board: board, Serve: echo})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	board.Beat(1) // long ago
+	err = l.Start(func() error {
+		var s handoff.Snapshot
+		if err := view.Read(&s, handoff.Now()); err != nil || s.Beat == 1 {
+			t.Errorf("the last sign of life: %d, %v", s.Beat, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }

@@ -126,6 +126,9 @@ func (l *Loop) Start(announce func() error) error {
 		return ErrClosed
 	}
 	l.started = true
+	now := handoff.Now() // what came before, such as the import of an application, was no silence
+	l.clock.Store(now)
+	l.board.Beat(now)
 	l.wait.Add(1)
 	go l.sweeper()
 	if l.config.Serve != nil {
