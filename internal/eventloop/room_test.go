@@ -119,6 +119,7 @@ func TestOverloadIsAnswered(t *testing.T) {
 				c.Close()
 			}
 			close(hold)
+			until(t, "the places are free", func() bool { return r.Stats().Active == 0 })
 			for i, c := range append(places, ask("/")) {
 				if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != 200 {
 					t.Errorf("connection %d: %v, %v", i, res, err)
@@ -171,5 +172,6 @@ func TestRefusalOnAKeptConnection(t *testing.T) {
 	ask("503 ")
 	close(hold)
 	first.until(t, 1)
+	until(t, "its place is free", func() bool { return r.Stats().Active == 0 }) // a moment after the answer
 	ask("200 ")
 }
