@@ -69,6 +69,9 @@ func parseTCP(text string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%s is not an address", text)
 	}
+	if host == "unix" { // which would read as a socket's path ever after
+		return "", fmt.Errorf("%s has no path: write unix:/run/app.sock", text)
+	}
 	n, err := strconv.Atoi(port)
 	if err != nil || n < 0 || n > 65535 {
 		return "", fmt.Errorf("%q is not a port (0 to 65535)", port)

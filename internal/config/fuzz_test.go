@@ -17,6 +17,7 @@ func FuzzLoad(f *testing.F) {
 		"app {\n  wsgi = \"a:b\"\n  env = { A = env(\"HOME\", \"x\") }\n}\nlisten \"127.0.0.1:80\" { protocol = \"http\" }\nworkers = 2 * cpus() + 1\ntimeout = \"30s\"\n",
 		"app { go = \"./cmd/shop\" }\nlisten \"unix:/run/x\" { mode = \"0660\" }\nnginx {\n  listen = \"8080\"\n  static \"/s/\" { root = \"/srv\" }\n}\n",
 		"app {\n command = [\"a\\u0007\\u007f\", \"$${x} %%{y}\", \"\\U0001F600\\\\\\n\"]\n env = { \"A.B\" = \"#\", \"0\" = \"\", C = \"a  # b\" }\n}\nlisten \"unix:@x y\" { front = \"caddy\" }\nmax_memory = \"1.5KiB\"\nmax_age = \"1.5h\"\nkeepalive = 0.25\n",
+		"app { go = \".0\" }\nlisten \"unix\" {}\n",
 		"app { command = [1] }\nlisten 5 {}\nworkerz = \"\"\nhook \"when_ready\" { command = [] }\nadmin \"x\" {}\n",
 	} {
 		f.Add([]byte(text))

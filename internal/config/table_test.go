@@ -174,7 +174,7 @@ func TestParseAddress(t *testing.T) {
 	}
 	for _, in := range []string{
 		"", "unix:", "/run/x", "8000", "http://x:1", "h:65536", "h:x", "::1:80:90:x", "fd://x", "fd://-1", "unix:/" + strings.Repeat("x", 107), "a b:1",
-		"127.0.0.256:80", "unix:/run/", "unix:a\x00b",
+		"127.0.0.256:80", "unix:/run/", "unix:a\x00b", "unix", "tcp://unix:80",
 	} {
 		if got, err := ParseAddress(in, "/base"); err == nil {
 			t.Errorf("ParseAddress(%q) = %q, want an error", in, got)
