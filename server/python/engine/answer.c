@@ -231,20 +231,18 @@ PyMethodDef exchange_methods[] = {
 
 /* raise_again raises the exc_info that came too late. */
 static PyObject *raise_again(PyObject *info) {
-	PyObject *part[3];
-	if (!has_flag(PyTuple_GetItem(info, 1), Py_TPFLAGS_EXCEPTION)) {
+	PyObject *value = PyTuple_GetItem(info, 1), *trace = PyTuple_GetItem(info, 2);
+	if (!has_flag(value, Py_TPFLAGS_EXCEPTION)) {
 		PyErr_SetString(PyExc_AssertionError, "the answer has begun, and exc_info holds no exception");
 		return NULL;
 	}
-	for (int i = 0; i < 3; i++) {
-		part[i] = PyTuple_GetItem(info, i);
-		Py_IncRef(part[i]);
-	}
-	if (part[2] == Py_None) {
-		Py_DecRef(part[2]);
-		part[2] = NULL;
-	}
-	PyErr_Restore(part[0], part[1], part[2]);
+	if (trace == Py_None)
+		trace = NULL;
+	else
+		Py_IncRef(trace);
+	Py_IncRef(value->type); /* whatever the first of the three says */
+	Py_IncRef(value);
+	PyErr_Restore(value->type, value, trace);
 	return NULL;
 }
 
