@@ -142,16 +142,6 @@ func (s *Server) Retire() {
 	_ = s.finish(context.Background(), p)
 }
 
-// PID is the process id of nginx's master, 0 while there is none.
-func (s *Server) PID() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.proc == nil {
-		return 0
-	}
-	return s.proc.pid
-}
-
 // load renders sites beside the configuration in force, tests them, and only
 // then puts them in its place.
 func (s *Server) load(ctx context.Context, sites []Site) error {

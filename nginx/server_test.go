@@ -154,7 +154,7 @@ func groupGone(t *testing.T, pid int) {
 func TestServerLife(t *testing.T) {
 	needNginx(t)
 	f := newFront(t, folder(t), application(t, hello))
-	pid := f.PID()
+	pid := f.master()
 	if body := f.want("/a", 200); body != "GET /a" {
 		t.Errorf("body = %q", body)
 	}
@@ -199,7 +199,7 @@ func TestServerLife(t *testing.T) {
 func TestServerStartsAgain(t *testing.T) {
 	needNginx(t)
 	f := newFront(t, folder(t), application(t, hello))
-	first := f.PID()
+	first := f.master()
 	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +249,7 @@ func TestServerAdopts(t *testing.T) {
 	needNginx(t)
 	dir, app := folder(t), application(t, hello)
 	old := newFront(t, dir, app)
-	pid := old.PID()
+	pid := old.master()
 	old.stop(ErrLeave)
 	if err := old.awaitEnd(); err != nil {
 		t.Fatalf("Run = %v", err)
@@ -257,8 +257,8 @@ func TestServerAdopts(t *testing.T) {
 	old.want("/a", 200)
 
 	f := newFront(t, dir, app)
-	if f.PID() != pid {
-		t.Errorf("pid = %d, want the adopted %d", f.PID(), pid)
+	if f.master() != pid {
+		t.Errorf("pid = %d, want the adopted %d", f.master(), pid)
 	}
 	f.want("/a", 200)
 	f.stop(nil)
@@ -313,4 +313,14 @@ func TestServerUnprivileged(t *testing.T) {
 	if err != nil || strings.Count(string(out), "--- PASS: TestServer") != 3 {
 		t.Errorf("as nobody: %v\n%s", err, out)
 	}
+}
+
+// master is the process id of nginx's master, 0 while there is none.
+func (s *Server) master() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.proc == nil {
+		return 0
+	}
+	return s.proc.pid
 }

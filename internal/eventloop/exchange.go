@@ -25,8 +25,6 @@ type Exchange struct {
 	Listener int
 	// Started is when the request was handed out, on the clock of handoff.Now.
 	Started int64
-	// User belongs to the program.
-	User any
 
 	conn *conn
 	id   uint16
@@ -191,19 +189,6 @@ func (x *Exchange) breakOff() {
 		c.closing = c.closing || closing
 	}
 	c.finish(x, 0)
-}
-
-// Conn offers the connection's descriptor to f, for socket options. f must not
-// read, write or close it.
-func (x *Exchange) Conn(f func(fd int)) error {
-	c := x.conn
-	c.mu.Lock()
-	defer c.unlock()
-	if x.ended || c.closed {
-		return ErrClosed
-	}
-	f(c.fd)
-	return nil
 }
 
 // Hijack takes the connection away from the loop: its descriptor, non-blocking,

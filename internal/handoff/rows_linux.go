@@ -129,14 +129,6 @@ func (r Row) Resume(now int64) {
 	}
 }
 
-// Used is the time that the request's clock has counted.
-func (r Row) Used(now int64) time.Duration {
-	if c := r.clock(); c != nil {
-		return used(atomic.LoadUint64(c), now)
-	}
-	return 0
-}
-
 // SetLimit gives the request a limit of its own, 0 for none.
 func (r Row) SetLimit(d time.Duration) {
 	if r.Tracked() {
