@@ -49,6 +49,17 @@ func (ls *listener) enter(r *refusal) (*conn, syscall.Errno) {
 	return c, 0
 }
 
+// letIn accepts one connection, as enter does, and puts it into epoll. It reports
+// whether another may wait.
+func (ls *listener) letIn(r *refusal) bool {
+	c, e := ls.enter(r)
+	if c != nil {
+		c.settleIn()
+		return true
+	}
+	return e == syscall.EINTR || e == syscall.ECONNABORTED
+}
+
 // settleIn puts a connection that is still open into epoll.
 func (c *conn) settleIn() {
 	c.mu.Lock()

@@ -6,7 +6,6 @@ package eventloop
 
 import (
 	"context"
-	"syscall"
 	"time"
 
 	"github.com/appd-server/appd/internal/handoff"
@@ -95,12 +94,7 @@ func (l *Loop) emptyQueues() {
 func (ls *listener) takeWaiting() bool {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	c, e := ls.enter(nil)
-	if c != nil {
-		c.settleIn()
-		return true
-	}
-	return e == 0 || e == syscall.EINTR || e == syscall.ECONNABORTED
+	return ls.letIn(nil)
 }
 
 // drain tells a connection that the worker leaves.

@@ -4,8 +4,6 @@
 
 package eventloop
 
-import "syscall"
-
 // The kernel wakes one process for a connection (EPOLLEXCLUSIVE). One that takes its
 // listener out of epoll at that moment may never see the event; then the connection
 // waits until the next one comes, while other workers have nothing to do. So whoever
@@ -21,11 +19,7 @@ func (ls *listener) takeOwed(n int) {
 			return
 		default:
 		}
-		c, e := ls.enter(nil)
-		switch {
-		case c != nil:
-			c.settleIn()
-		case e != syscall.EINTR && e != syscall.ECONNABORTED:
+		if !ls.letIn(nil) {
 			return
 		}
 	}

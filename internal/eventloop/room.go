@@ -7,7 +7,6 @@ package eventloop
 import (
 	"cmp"
 	"slices"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -82,7 +81,7 @@ func (ls *listener) closed() bool {
 	case l.endIdle(now):
 		return false
 	case !l.busy() || now-ls.waits >= int64(fullLimit):
-		ls.letIn()
+		ls.takeGuests()
 	}
 	return true
 }
@@ -124,17 +123,10 @@ func (l *Loop) noteFull(now int64) bool {
 // busy says that a guest's request is one too many.
 func (l *Loop) busy() bool { return int(l.inFlight.Load()) >= l.maxConns }
 
-// letIn accepts guests.
-func (ls *listener) letIn() {
+// takeGuests accepts beyond the limit, as many as may be refused at a time.
+func (ls *listener) takeGuests() {
 	l := ls.loop
-	for l.conns.size() < l.maxConns+guests(l.maxConns) {
-		c, e := ls.enter(overloaded)
-		switch {
-		case c != nil:
-			c.settleIn()
-		case e != syscall.EINTR && e != syscall.ECONNABORTED:
-			return
-		}
+	for l.conns.size() < l.maxConns+guests(l.maxConns) && ls.letIn(overloaded) {
 	}
 }
 
