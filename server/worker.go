@@ -21,7 +21,6 @@ import (
 	"github.com/appd-server/appd/internal/accesslog"
 	"github.com/appd-server/appd/internal/eventloop"
 	"github.com/appd-server/appd/internal/handoff"
-	"github.com/appd-server/appd/protocols/cgi"
 	"github.com/appd-server/appd/server/dev"
 )
 
@@ -38,7 +37,6 @@ func Self() Worker { return self.Worker }
 // worker is a server and its line to the supervisor.
 type worker struct {
 	*instance
-	hand   *handoff.Handoff
 	line   *handoff.Conn
 	access *accesslog.Log
 	hub    *dev.Hub
@@ -114,14 +112,15 @@ func (s *Server) newWorker(h *handoff.Handoff, line *handoff.Conn) (*worker, err
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{hand: h, line: line, over: make(chan error, 1)}
+	w := &worker{line: line, over: make(chan error, 1)}
 	w.access = accesslog.New(h.AccessLog, format, accesslog.Worker{Slot: h.Slot, Generation: h.Generation, PID: self.PID}, handoff.Now())
 	config := eventloop.Config{
 		Board: board, Access: w.access, MaxProcs: h.Procs, Siblings: h.Workers - 1, PassIdle: w.passIdle,
 		Slow: func(text string) { line.Send(handoff.Message{Kind: handoff.NoteMsg, Level: "warn", Text: text}) },
 	}
 	if h.Dev {
-		w.develop(&config, v.Mount)
+		w.hub = dev.NewHub(h.Born, v.Mount)
+		w.hub.Attach(&config)
 	}
 	if w.instance, err = newInstance(s, v, config); err != nil {
 		return nil, err
@@ -137,18 +136,6 @@ func (s *Server) newWorker(h *handoff.Handoff, line *handoff.Conn) (*worker, err
 		unix.Close(ls.FD)
 	}
 	return w, nil
-}
-
-// develop puts the live reload of the browser in.
-func (w *worker) develop(config *eventloop.Config, mount string) {
-	w.hub = dev.NewHub(w.hand.Born, mount)
-	config.Intercept = func(x *eventloop.Exchange) bool { return w.hub.Intercept(x.Head, x) }
-	config.Rewrite = func(x *eventloop.Exchange, h *cgi.AnswerHead) eventloop.Rewriter {
-		if p := w.hub.Rewrite(x.Head, h); p != nil {
-			return p
-		}
-		return nil
-	}
 }
 
 // run serves until the worker has left.

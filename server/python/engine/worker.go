@@ -113,7 +113,8 @@ func (w *worker) listen() (err error) {
 		Log:       w.log,
 	}
 	if w.handoff.Dev {
-		w.develop(&config)
+		w.hub = dev.NewHub(w.handoff.Born, w.settings.Mount)
+		w.hub.Attach(&config)
 	}
 	if w.loop, err = eventloop.New(config); err != nil {
 		return err
@@ -137,18 +138,6 @@ func (w *worker) listen() (err error) {
 // marks is C's memory in which the loop marks the descriptors of connections.
 func marks() []uint8 {
 	return unsafe.Slice((*uint8)(unsafe.Pointer(&C.appd_marks[0])), len(C.appd_marks))
-}
-
-// develop puts the live reload of the browser in.
-func (w *worker) develop(config *eventloop.Config) {
-	w.hub = dev.NewHub(w.handoff.Born, w.settings.Mount)
-	config.Intercept = func(x *eventloop.Exchange) bool { return w.hub.Intercept(x.Head, x) }
-	config.Rewrite = func(x *eventloop.Exchange, h *cgi.AnswerHead) eventloop.Rewriter {
-		if p := w.hub.Rewrite(x.Head, h); p != nil {
-			return p
-		}
-		return nil
-	}
 }
 
 // accept is what the mover asks for while all threads are inside the application; a
