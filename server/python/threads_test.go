@@ -238,3 +238,20 @@ func TestWorkerThatWaitsAccepts(t *testing.T) {
 		})
 	}
 }
+
+// The last request of a draining worker ends while the mover waits for events in the
+// threads' place: the event that ends the worker may be the mover's, and must reach the
+// thread that is about to wait all the same.
+func TestTheEndReachesAThreadThatGoesToWait(t *testing.T) {
+	path, err := racing()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := suite(t, options{env: []string{"APPD_RACE_END=1"}, change: func(h *handoff.Handoff) { h.Python.Engine = path }})
+	w.begin("/sleep?1") // until the mover has found all threads busy and has paused
+	w.busy(1)
+	w.send(handoff.Message{Kind: handoff.Drain}, false)
+	if err := w.ended(); err != nil {
+		t.Error(err)
+	}
+}

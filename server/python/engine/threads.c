@@ -16,6 +16,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -33,6 +34,28 @@ static _Atomic int64_t slow_until; /* one event at a time until then: requests t
 static pthread_mutex_t accept_lock = PTHREAD_MUTEX_INITIALIZER;
 static int park_fd = -1;
 
+/* race_begins lets the other side of a race go first, and race_ends says that it
+ * could. In the race for the event that ends the worker, race_lingers keeps the mover in
+ * epoll, and race_delays whoever sends the event, and for longer the thread that has
+ * come out of the application. All in builds for tests (races.go). */
+#ifdef APPD_RACE_MS
+static void race_begins(void) { nanosleep(&(struct timespec){.tv_nsec = APPD_RACE_MS * 1000000}, NULL); }
+static void race_ends(void) { dprintf(STDERR_FILENO, "raced\n"); }
+static void race_lingers(void) {
+	if (getenv("APPD_RACE_END"))
+		appd_move(2 * APPD_RACE_MS);
+}
+static void race_delays(int times) {
+	for (int i = 0; i < times && getenv("APPD_RACE_END"); i++)
+		nanosleep(&(struct timespec){.tv_nsec = APPD_RACE_MS * 1000000 / 3}, NULL);
+}
+#else
+static inline void race_begins(void) {}
+static inline void race_ends(void) {}
+static inline void race_lingers(void) {}
+static inline void race_delays(int times) {}
+#endif
+
 static void poke(int fd) {
 	uint64_t one = 1;
 	while (write(fd, &one, sizeof one) < 0 && errno == EINTR)
@@ -42,6 +65,7 @@ static void poke(int fd) {
 void appd_wake(void) { poke(wake_fd); }
 
 void appd_end(void) {
+	race_delays(1);
 	leaving = 1;
 	poke(wake_fd);
 	poke(park_fd);
@@ -59,16 +83,6 @@ static void leave(void) { atomic_fetch_sub(&busy, 1); }
 
 /* all_busy: nobody but the mover could take a request. */
 static bool all_busy(void) { return atomic_load(&busy) >= thread_count; }
-
-/* race_begins lets the other side of a race go first, and race_ends says that it
- * could; in builds for tests (races.go). */
-#ifdef APPD_RACE_MS
-static void race_begins(void) { nanosleep(&(struct timespec){.tv_nsec = APPD_RACE_MS * 1000000}, NULL); }
-static void race_ends(void) { dprintf(STDERR_FILENO, "raced\n"); }
-#else
-static inline void race_begins(void) {}
-static inline void race_ends(void) {}
-#endif
 
 /* stop_accepting leaves new connections to other workers, and accept_again is what a
  * thread calls before it waits. The mover says that it stops before it looks for the
@@ -114,8 +128,9 @@ static void move(void) {
 		stop_accepting(); /* again, if a thread waited for a moment */
 		appd_move(TICK_NS / 1000000);
 	}
-	if (appd_load(&appd_queue) > 0)
-		poke(wake_fd);
+	race_lingers();
+	if (appd_load(&appd_queue) > 0 || leaving)
+		poke(wake_fd); /* the event may have been ours, and threads wait */
 }
 
 /* mover watches the threads at every tick, and sleeps after a quiet moment until
@@ -215,6 +230,7 @@ PyObject *threads_run(PyObject *self, PyObject *unused) {
 		 * long other workers, get what is left in epoll. */
 		int max = thread_count == 1 && (!slow_until || coarse() > slow_until) ? BATCH : 1;
 		accept_again();
+		race_delays(3);
 		if ((n = wait_events(e, max, &ts)) < 0)
 			break;
 		int have = appd_turn(&x->request, e, n);
