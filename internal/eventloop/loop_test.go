@@ -22,7 +22,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	time.Sleep(1) // with the first timer the runtime opens its poller, which is no leak of a test
+	time.Sleep(time.Nanosecond) // with the first timer the runtime opens its poller, which is no leak of a test
 	goleak.VerifyTestMain(m)
 }
 
