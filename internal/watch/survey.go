@@ -28,6 +28,7 @@ const freshFor = 50 * time.Millisecond
 type stamp struct {
 	size   int64
 	mtime  int64
+	ctime  int64 // which nobody can set: a file that takes another's place may have its size, time and inode
 	inode  uint64
 	link   string // target of a symbolic link
 	fresh  bool   // written so lately that its time may stay the same for the next write
@@ -43,7 +44,7 @@ type survey struct {
 	open   map[string]bool   // those in which every file counts: embedded folders
 }
 
-// survey looks at everything. Files whose size, time and inode are those of last
+// survey looks at everything. Files whose size, times and inode are those of last
 // are not read again.
 func (w *Watcher) survey(last survey) survey {
 	s := surveyor{w: w, last: last, now: survey{
@@ -177,14 +178,15 @@ func (s *surveyor) file(path string) {
 	if err != nil || !info.Mode().IsRegular() {
 		return
 	}
-	now := stamp{size: info.Size(), mtime: info.ModTime().UnixNano(), inode: info.Sys().(*syscall.Stat_t).Ino}
+	st := info.Sys().(*syscall.Stat_t)
+	now := stamp{size: info.Size(), mtime: info.ModTime().UnixNano(), ctime: st.Ctim.Nano(), inode: st.Ino}
 	now.link, _ = os.Readlink(path)
 	before, known := s.last.files[path]
-	if known && !before.fresh && before.size == now.size && before.mtime == now.mtime && before.inode == now.inode && before.link == now.link {
+	if known && !before.fresh && before.size == now.size && before.mtime == now.mtime && before.ctime == now.ctime && before.inode == now.inode && before.link == now.link {
 		s.now.files[path] = before
 		return
 	}
-	now.fresh = time.Since(info.ModTime()) < freshFor
+	now.fresh = time.Since(time.Unix(0, now.ctime)) < freshFor
 	if now.size <= maxHashed {
 		now.hash, now.embeds = read(path)
 	}

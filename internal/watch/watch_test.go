@@ -276,6 +276,17 @@ func (s *site) expectSum(want []string) {
 	s.began = time.Time{}
 }
 
+// TestSameTime: a save that leaves a file its size and its time, as rsync and some version
+// controls do, is a save.
+func TestSameTime(t *testing.T) {
+	t.Parallel()
+	long := time.Now().Add(-time.Hour)
+	s := watchSite(t, func(dir string, _ *Watcher) { os.Chtimes(filepath.Join(dir, "main.go"), long, long) }, "main.go", "package main // 1")
+	s.write("main.go", "package main // 2")
+	s.must(os.Chtimes(s.path("main.go"), long, long))
+	s.expect("main.go")
+}
+
 func TestCheckoutOfManyFiles(t *testing.T) {
 	t.Parallel()
 	var files []string
