@@ -81,12 +81,14 @@ func TestAPathThatSomebodyElseTook(t *testing.T) {
 	t.Parallel()
 	v := serve(t, realConfig(t, ""))
 	v.allReady(2)
-	os.Remove(v.socket)
-	ln, err := net.Listen("unix", v.socket)
+	ln, err := net.Listen("unix", v.socket+".other")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ln.Close()
+	if err := os.Rename(v.socket+".other", v.socket); err != nil { // in one step: a path that is free is taken again
+		t.Fatal(err)
+	}
 	v.eventually("it is said", func() bool { return strings.Contains(v.log.String(), "in use by process") })
 	if v.status().DeathCount[Outdated] != 0 {
 		t.Error("workers were replaced")
