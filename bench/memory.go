@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -78,8 +77,9 @@ func measureMemory(dir string, front *nginx, location, command string) (worker, 
 	if err := reachable(socket); err != nil {
 		return 0, 0, err
 	}
-	http.Get(front.url(location)) // waits for the first worker
-	time.Sleep(2 * time.Second)   // and for the others
+	if err := settled(cmd.Process.Pid); err != nil {
+		return 0, 0, err
+	}
 	if _, err := load(front.url(location), 32, 2*time.Second); err != nil {
 		return 0, 0, err
 	}
@@ -95,17 +95,38 @@ func measureMemory(dir string, front *nginx, location, command string) (worker, 
 	return worker / float64(workers), all, nil
 }
 
-// reachable waits until a server's workers can be expected to serve.
+// reachable waits until a server has opened its socket.
 func reachable(socket string) error {
 	for range 200 {
 		if c, err := net.Dial("unix", socket); err == nil {
 			c.Close()
-			time.Sleep(500 * time.Millisecond) // its workers, too
 			return nil
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 	return errors.New("it does not open its socket")
+}
+
+// settled waits until all workers of a server have imported the application: its
+// processes then use hardly any CPU time for a while. Other servers than ours say
+// nothing of it.
+func settled(pid int) error {
+	const most, look, looks, patience = time.Millisecond, 20 * time.Millisecond, 15, 30 * time.Second
+	still, before := 0, time.Duration(0)
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(look) {
+		var now time.Duration
+		family := familyOf(pid)
+		for _, p := range family {
+			now += cpuOf(p)
+		}
+		if now-before > most || len(family) == 1 {
+			still = 0
+		} else if still++; still == looks {
+			return nil
+		}
+		before = now
+	}
+	return fmt.Errorf("the server is still busy with itself after %v", patience)
 }
 
 // familyOf is a process and all that descend from it.

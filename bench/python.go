@@ -192,7 +192,10 @@ func startPython(dir string, s pyServer, path, module string) (*app, error) {
 		a.stop()
 		return nil, err
 	}
-	time.Sleep(time.Second) // the last worker imports Flask
+	if err := settled(cmd.Process.Pid); err != nil {
+		a.stop()
+		return nil, err
+	}
 	return a, nil
 }
 

@@ -189,15 +189,19 @@ func (a *app) spawn(ln *net.UnixListener, role string, slot, n int) error {
 // cpu is the time that the processes have used so far.
 func (a *app) cpu() (sum time.Duration) {
 	for _, p := range a.procs {
-		sum += cpuOf(p.Process.Pid)
-		for _, child := range childrenOf(p.Process.Pid) {
-			sum += cpuOf(child)
+		for _, pid := range append(childrenOf(p.Process.Pid), p.Process.Pid) {
+			used := cpuOf(pid)
+			if used == 0 {
+				fmt.Fprintln(os.Stderr, "bench: no", pid)
+			}
+			sum += used
 		}
 	}
 	return sum
 }
 
-// cpuOf reads utime and stime, finer than in ticks, of every thread of a process.
+// cpuOf reads utime and stime, finer than in ticks, of every thread of a process; 0 if
+// there is none.
 func cpuOf(pid int) (sum time.Duration) {
 	tasks, _ := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/schedstat")
 	for _, t := range tasks {
@@ -207,9 +211,6 @@ func cpuOf(pid int) (sum time.Duration) {
 		}
 		ns, _ := strconv.ParseInt(strings.Fields(string(b))[0], 10, 64)
 		sum += time.Duration(ns)
-	}
-	if len(tasks) == 0 {
-		fmt.Fprintln(os.Stderr, "bench: no", pid)
 	}
 	return sum
 }
