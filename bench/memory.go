@@ -22,8 +22,8 @@ import (
 var memoryServers = []struct {
 	name, location, command string
 }{
-	{"appd", "uwsgi", "APPD -w 4 -b unix:SOCKET --pythonpath DIR flaskpage:application"},
-	{"appd --preload", "uwsgi", "APPD --preload -w 4 -b unix:SOCKET --pythonpath DIR flaskpage:application"},
+	{"appd", "uwsgi", "APPD --python " + interpreter + " -w 4 -b unix:SOCKET --pythonpath DIR flaskpage:application"},
+	{"appd --preload", "uwsgi", "APPD --python " + interpreter + " --preload -w 4 -b unix:SOCKET --pythonpath DIR flaskpage:application"},
 	{"uWSGI --lazy-apps", "uwsgi", "uwsgi --plugin python3 --socket SOCKET --chmod-socket=666 --master --processes 4 --lazy-apps --pythonpath DIR --module flaskpage:application --disable-logging --die-on-term"},
 	{"uWSGI", "uwsgi", "uwsgi --plugin python3 --socket SOCKET --chmod-socket=666 --master --processes 4 --pythonpath DIR --module flaskpage:application --disable-logging --die-on-term"},
 	{"gunicorn", "http", "/usr/bin/gunicorn -w 4 -b unix:SOCKET --pythonpath DIR flaskpage:application"},

@@ -17,6 +17,9 @@ import (
 //go:embed apps/*.py
 var apps embed.FS
 
+// interpreter is Debian's, for which uWSGI and gunicorn are packaged.
+const interpreter = "/usr/bin/python3"
+
 // pyServer is one way to run a Python application.
 type pyServer struct {
 	name, location string
@@ -36,7 +39,7 @@ var pyServers = []pyServer{
 
 // appd is the command line of the appd beside this program, with its access log.
 func appd(more ...string) []string {
-	return append([]string{"APPD", "-b", "unix:SOCKET", "-w", "2", "--pythonpath", "DIR", "--access-logfile", "DIR/access.log", "--log-file", "DIR/appd.log",
+	return append([]string{"APPD", "--python", interpreter, "-b", "unix:SOCKET", "-w", "2", "--pythonpath", "DIR", "--access-logfile", "DIR/access.log", "--log-file", "DIR/appd.log",
 		"--run-dir", "DIR/run", "APP:application"}, more...)
 }
 
