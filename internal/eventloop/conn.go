@@ -58,6 +58,7 @@ type conn struct {
 	fresh   []*Exchange // new
 	whole   []*Exchange // not handed out, and the body is complete
 	aborted []*Exchange
+	room    [2]*Exchange // for the first of fresh and of whole
 
 	// life
 	registered bool

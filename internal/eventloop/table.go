@@ -79,6 +79,7 @@ func (l *Loop) admit(ls *listener, fd int) *conn {
 	c := &conn{loop: l, lis: ls, fd: fd, unix: ls.unix, readable: true}
 	c.idleAt = l.now()
 	c.inAt = c.idleAt
+	c.fresh, c.whole = c.room[:0:1], c.room[1:1:2]
 	c.mu.Lock()
 	l.conns.add(c)
 	l.mark(fd, 1)
