@@ -136,6 +136,11 @@ int threads_setup(int epoll, int threads);
 void threads_close(void);
 bool threads_leaving(void);
 
+/* starved.c */
+int starved_setup(int threads);
+void starved_join(void);
+bool starved(bool ask, int64_t enough);
+
 /* slack.c */
 void slack_restore(void);
 

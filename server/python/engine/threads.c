@@ -4,8 +4,9 @@
  *      GIL released           (Go)          GIL held, "busy"
  *
  * The thread that completed a request serves it. While every thread is inside the
- * application for more than 2 ms, the mover, a thread of C that never takes the
- * GIL, moves bytes in their place; it starts and accepts nothing.
+ * application for more than 2 ms, and none of them only waits for a processor, the
+ * mover, a thread of C that never takes the GIL, moves bytes in their place; it starts
+ * and accepts nothing.
  */
 #include "python.h"
 #include "shim.h"
@@ -141,8 +142,9 @@ static void *mover(void *unused) {
 	while (!leaving) {
 		nanosleep(&tick, NULL);
 		unsigned now = started;
+		bool stuck = all_busy() && now == before;
 		tick.tv_nsec = now - before > QUICK && !all_busy() ? 4 * TICK_NS : TICK_NS;
-		if (all_busy() && now == before)
+		if (!starved(stuck, TICK_NS / 2) && stuck)
 			move();
 		quiet = now == before && busy == 0 ? quiet + 1 : 0;
 		before = now;
@@ -166,7 +168,7 @@ int threads_setup(int epoll, int threads) {
 	wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	park_fd = eventfd(0, EFD_CLOEXEC);
 	e.data.u64 = (uint64_t)(uint32_t)-2 << 32 | (uint32_t)wake_fd; /* no event of the loop's */
-	if (wake_fd < 0 || park_fd < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, wake_fd, &e) < 0)
+	if (wake_fd < 0 || park_fd < 0 || starved_setup(threads) < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, wake_fd, &e) < 0)
 		return -1;
 	sigset_t all, old;
 	pthread_t id;
@@ -224,6 +226,7 @@ PyObject *threads_run(PyObject *self, PyObject *unused) {
 	if (!x)
 		return NULL;
 	int n = 0;
+	starved_join();
 	PyThreadState *ts = PyEval_SaveThread();
 	while (!leaving && x) {
 		/* What is harvested is this thread's. Other threads, and where requests take
