@@ -263,6 +263,8 @@ func TestWorkerClasses(t *testing.T) {
 		{[]string{"--threads=4"}, "gthread", 4, ""},
 		{[]string{"-k", "sync", "--threads=4"}, "gthread", 4, ""},
 		{[]string{"-k", "gevent_pywsgi"}, "gevent", 1, ""},
+		{[]string{"-k", "gevent_wsgi"}, "gevent", 1, ""},
+		{[]string{"-k", "gunicorn.workers.ggevent.GeventPyWSGIWorker"}, "gevent", 1, ""},
 		{[]string{"-k", "gunicorn.workers.ggevent.GeventWorker"}, "gevent", 1, ""},
 		{[]string{"-k", "egg:gunicorn#gevent"}, "gevent", 1, ""},
 		{[]string{"-k", "gunicorn.workers.gthread.ThreadWorker"}, "gthread", 1, ""},

@@ -110,7 +110,7 @@ def application(environ, start_response):
     if environ["PATH_INFO"] == "/fork":
         child = fork.Process(target=work, args=(gate,))
         child.start()
-        open(gate + ".forked", "w")
+        open(gate + ".forked", "w").close()
         while child.is_alive():
             time.sleep(0.01)
         result = child.exitcode

@@ -76,6 +76,7 @@ func (w *worker) fork(dir string) *worker {
 		w.t.Fatal(err)
 	}
 	n.conn = up
+	w.t.Cleanup(func() { up.Close() }) // and the worker leaves
 	defer end.Close()
 	out, err := os.Create(n.socket + ".out")
 	if err != nil {
