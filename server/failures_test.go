@@ -16,6 +16,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/appd-server/appd/protocols/cgi"
+	"github.com/appd-server/appd/protocols/fastcgi"
+	"github.com/appd-server/appd/protocols/uwsgi"
 )
 
 // An answer may be complete while the front is within a record of the body that
@@ -35,6 +39,22 @@ func TestAnswerWithinARecord(t *testing.T) {
 	c.Write(b.wire("fastcgi"))
 	if got, err := receiveAnswer("fastcgi", in, &b); err != nil || got.body != "/second" {
 		t.Fatalf("got %+v, %v", got, err)
+	}
+}
+
+// A HEAD gets no body either where the request is refused.
+func TestRefusedHead(t *testing.T) {
+	st := serve(t, plainServer(), func(w http.ResponseWriter, r *http.Request) { t.Errorf("handled: %q", r.Host) })
+	for _, method := range []string{"HEAD", "GET"} {
+		vars := []cgi.Var{{Name: "REQUEST_METHOD", Value: method}, {Name: "PATH_INFO", Value: "/"}, {Name: "HTTP_HOST", Value: "a b"}}
+		f, err := fastcgi.Do(st.dial(t), vars, nil)
+		if err != nil || f.Head.Status != 400 || (len(f.Body) == 0) != (method == "HEAD") {
+			t.Errorf("FastCGI, %s: %+v, %v", method, f, err)
+		}
+		u, err := uwsgi.Do(st.dial(t), vars, nil)
+		if err != nil || u.Head.Status != 400 || (len(u.Body) == 0) != (method == "HEAD") {
+			t.Errorf("uwsgi, %s: %+v, %v", method, u, err)
+		}
 	}
 }
 

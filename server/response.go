@@ -251,7 +251,7 @@ func (w *response) replace(status int) {
 		Status: status, ContentLength: int64(len(text)), Close: status == http.StatusRequestEntityTooLarge,
 		Fields: append(w.fields[:0], cgi.Var{Name: "Content-Type", Value: "text/plain; charset=utf-8"},
 			cgi.Var{Name: "X-Content-Type-Options", Value: "nosniff"}, cgi.Var{Name: "Date", Value: date(time.Now())}),
-		NoBody: w.req != nil && w.req.Method == "HEAD",
+		NoBody: w.x.Head.WantsNoBody(),
 	}
 	body := []byte(text)
 	if w.head.NoBody {

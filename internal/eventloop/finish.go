@@ -5,7 +5,6 @@
 package eventloop
 
 import (
-	"cmp"
 	"errors"
 	"time"
 
@@ -162,7 +161,7 @@ func (c *conn) decline(x *Exchange) {
 		Front:         c.lis.Front,
 	}
 	body := []byte(r.text)
-	if cmp.Or(x.Head.Method, x.Head.Vars.Get("REQUEST_METHOD")) == "HEAD" {
+	if x.Head.WantsNoBody() {
 		h.NoBody, body = true, nil
 	}
 	x.answer, x.sent, x.answered = h, int64(len(body)), true

@@ -2,7 +2,10 @@
 
 package cgi
 
-import "net/netip"
+import (
+	"cmp"
+	"net/netip"
+)
 
 // Protocol names what is spoken on a connection.
 type Protocol uint8
@@ -85,6 +88,11 @@ type Head struct {
 	// client connected to, as far as it is known. Both stay unset for the other
 	// protocols, whose params tell it.
 	Peer, Local netip.AddrPort
+}
+
+// WantsNoBody reports whether the method is HEAD: the answer is a head and nothing else.
+func (h *Head) WantsNoBody() bool {
+	return cmp.Or(h.Method, h.Vars.Get("REQUEST_METHOD")) == "HEAD"
 }
 
 // NewHead returns a Head with room for n variables, in one allocation for up to

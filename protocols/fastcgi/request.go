@@ -22,5 +22,3 @@ func setLength(h *cgi.Head) bool {
 	h.ContentLength, ok = cgi.ParseLength(text)
 	return ok
 }
-
-func isHead(h *cgi.Head) bool { return h.Vars.Get("REQUEST_METHOD") == "HEAD" }

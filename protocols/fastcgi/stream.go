@@ -143,8 +143,7 @@ func (c *Codec) head(st *stream, block, rest []byte, sink cgi.Sink) error {
 	}
 	c.drop(st)
 	if !setLength(h) {
-		noBody := isHead(h)
-		return c.refuse(st.id, 400, noBody, fmt.Sprintf("request %d: CONTENT_LENGTH is not a number", st.id), sink)
+		return c.refuse(st.id, 400, h.WantsNoBody(), fmt.Sprintf("request %d: CONTENT_LENGTH is not a number", st.id), sink)
 	}
 	if h.ContentLength == cgi.UnknownLength && isEmpty(rest[min(c.rec.padding, len(rest)):], typeStdin, st.id) {
 		h.ContentLength = 0

@@ -358,3 +358,14 @@ func TestExceptionInTheLogOfTheFront(t *testing.T) {
 		}
 	}
 }
+
+// A HEAD gets no body either where the request is refused.
+func TestRefusedHead(t *testing.T) {
+	w := suite(t, options{})
+	for _, method := range []string{"HEAD", "GET"} {
+		a, err := fastcgi.Do(dial(t, w), []cgi.Var{{Name: "REQUEST_METHOD", Value: method}, {Name: "PATH_INFO", Value: "/"}, {Name: "HTTP_HOST", Value: "a b"}}, nil)
+		if err != nil || a.Head.Status != 400 || (len(a.Body) == 0) != (method == "HEAD") {
+			t.Errorf("%s: %+v, %v", method, a, err)
+		}
+	}
+}

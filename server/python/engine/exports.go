@@ -89,7 +89,7 @@ func (w *worker) refuse(x *eventloop.Exchange, err error) {
 		status = e.Status
 	}
 	w.log.Printf("%v", err)
-	h, text := cgi.Refusal(status, false)
+	h, text := cgi.Refusal(status, x.Head.WantsNoBody())
 	x.Answer(h, text, true)
 	x.Done()
 }
