@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // JSON is the format that is not a format string: one JSON object a line.
@@ -149,7 +150,7 @@ func (f *Format) directive(name string, quoted bool) error {
 // named fills in a step for {x}i, {x}o or {x}e.
 func (f *Format) named(s *step, name string) error {
 	inner, kind, ok := strings.Cut(name[1:], "}")
-	if !ok || inner == "" || kind != "i" && kind != "o" && kind != "e" {
+	if !ok || inner == "" || strings.ContainsFunc(inner, unicode.IsControl) || kind != "i" && kind != "o" && kind != "e" {
 		return fmt.Errorf("%%(%s)s must be {NAME}i for a field of the request, {NAME}o of the answer, or {NAME}e for a variable", name)
 	}
 	inner = strings.ToLower(inner)

@@ -125,6 +125,7 @@ func TestCompileRefuses(t *testing.T) {
 		{`%(s)5s`, `must end with s`},
 		{`%({x}z)s`, `{NAME}i for a field`},
 		{`%({}i)s`, `must be {NAME}i`},
+		{"%({\n}e)s", `must be {NAME}i`},
 		{`100%`, `byte 4`},
 	} {
 		if _, err := Compile(test.format); err == nil || !strings.Contains(err.Error(), test.want) {
