@@ -44,7 +44,7 @@ func listen() (l net.Listener, shown string, err error) {
 		shown = "http://" + l.Addr().String()
 	}
 	if err != nil {
-		return nil, "", fmt.Errorf("server: %w", err)
+		return nil, "", fmt.Errorf("server: %w (APPD_LISTEN=HOST:PORT or unix:PATH names another address)", err)
 	}
 	return l, shown, nil
 }

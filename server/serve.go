@@ -58,7 +58,7 @@ func (s *Server) start(l net.Listener) (backend, func() error, error) {
 	}
 	p, ok := eventloop.Protocols[s.Protocol]
 	if !ok {
-		return nil, nil, fmt.Errorf("server: unknown protocol %q", s.Protocol)
+		return nil, nil, fmt.Errorf("server: unknown protocol %q: it is auto, fastcgi, uwsgi or http", s.Protocol)
 	}
 	fd, err := handoff.Duplicate(sc)
 	if err != nil {

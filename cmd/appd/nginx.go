@@ -28,7 +28,7 @@ without one a site on port 80 is written.`,
 		}
 		sites := sites(c)
 		if len(sites) == 0 {
-			return usage(errors.New("there is no address that nginx could pass to"))
+			return usage(errors.New("there is no address that nginx could pass to: listen on a path, `listen \"unix:app.sock\" {}`, or on a port"))
 		}
 		if test, _ := in.flags.GetBool("test"); test {
 			if err := nginx.Test(context.Background(), "", sites...); err != nil {

@@ -39,7 +39,7 @@ var stopVerb = verb{
 		ctx, release := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer release()
 		if err := process.Wait(ctx); err != nil {
-			return fail(errors.New("it is still finishing its requests"))
+			return fail(errors.New("it is still finishing its requests; `appd stop --fast` gives them one second more"))
 		}
 		fmt.Println("stopped")
 		return exitDone
