@@ -31,10 +31,10 @@ var pyServers = []pyServer{
 	{"appd uwsgi", "uwsgi", appd("--threads", "1")},
 	{"appd HTTP", "http", appd("--threads", "1")},
 	{"appd HTTP, threads = 4", "http", appd("--threads", "4")},
-	{"uWSGI", "uwsgi", []string{"uwsgi", "--plugin", "python3", "--socket", "SOCKET", "--chmod-socket=666", "--listen", "1024", "--master",
-		"--processes", "2", "--pythonpath", "DIR", "--module", "APP:application", "--disable-logging", "--logto", "DIR/uwsgi.log", "--die-on-term"}},
-	{"gunicorn sync", "http", []string{"/usr/bin/gunicorn", "--bind", "unix:SOCKET", "--workers", "2", "--pythonpath", "DIR", "--log-file", "DIR/gunicorn.log", "APP:application"}},
-	{"gunicorn gthread 4", "http", []string{"/usr/bin/gunicorn", "--bind", "unix:SOCKET", "--workers", "2", "--threads", "4", "--pythonpath", "DIR", "--log-file", "DIR/gunicorn.log", "APP:application"}},
+	{"uWSGI", "uwsgi", uwsgi()},
+	{"uWSGI, no request log", "uwsgi", uwsgi("--disable-logging")},
+	{"gunicorn sync", "http", gunicorn()},
+	{"gunicorn gthread 4", "http", gunicorn("--threads", "4")},
 }
 
 // appd is the command line of the appd beside this program, with its access log.
@@ -43,13 +43,27 @@ func appd(more ...string) []string {
 		"--run-dir", "DIR/run", "APP:application"}, more...)
 }
 
+// uwsgi is Debian's uWSGI, which logs requests unless told otherwise.
+func uwsgi(more ...string) []string {
+	return append([]string{"uwsgi", "--plugin", "python3", "--socket", "SOCKET", "--chmod-socket=666", "--listen", "1024", "--master", "--processes", "2", "--pythonpath", "DIR",
+		"--module", "APP:application", "--logto", "DIR/uwsgi.log", "--die-on-term"}, more...)
+}
+
+// gunicorn is Debian's, with its access log.
+func gunicorn(more ...string) []string {
+	return append([]string{"/usr/bin/gunicorn", "--bind", "unix:SOCKET", "--workers", "2", "--pythonpath", "DIR", "--access-logfile", "DIR/access.log", "--log-file", "DIR/gunicorn.log",
+		"APP:application"}, more...)
+}
+
 // pyTargets are what the project promises itself for twelve bytes over 32 connections.
 var pyTargets = []struct {
 	of, to      string
 	cpu, faster float64 // at most, at least; 0: not promised
 }{
 	{"appd uwsgi", "uWSGI", 1.1, 1},
+	{"appd uwsgi", "uWSGI, no request log", 1.1, 1},
 	{"appd FastCGI keep-alive", "uWSGI", 0.75, 1.4},
+	{"appd FastCGI keep-alive", "uWSGI, no request log", 0.75, 1.4},
 	{"appd HTTP", "gunicorn sync", 0.35, 0},
 	{"appd HTTP, threads = 4", "gunicorn gthread 4", 0.35, 0},
 }
