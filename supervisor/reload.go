@@ -35,7 +35,9 @@ func (s *Supervisor) reload(answer chan<- error) {
 		answerTo(answer, ErrStopping)
 		return
 	case s.upgrading != nil:
-		answerTo(answer, &ReloadError{Reason: "an upgrade is under way"})
+		refusal := &ReloadError{Reason: "an upgrade is under way"}
+		s.log.Error("reload refused", "reason", refusal.Reason)
+		answerTo(answer, refusal)
 		return
 	case s.reloading != nil && s.cfg.Dev:
 		s.again = append(s.again, answer)

@@ -220,6 +220,9 @@ func ordinary(r supervisor.Reason) bool {
 
 // exit says how the process ended.
 func exit(d *supervisor.Death) string {
+	if d.Signal == 0 && d.PID == 0 {
+		return "it could not be started"
+	}
 	if d.Signal == 0 {
 		return fmt.Sprintf("exit status %d", d.Code)
 	}

@@ -177,7 +177,7 @@ const signals = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABR
 
 function death(d) {
   const box = html("details", "panel"), head = html("summary", "", undefined, box);
-  const how = d.signal ? (signals[d.signal] ?? "signal " + d.signal) + (d.by ? " by " + d.by : "") : "exit status " + d.code;
+  const how = d.signal ? (signals[d.signal] ?? "signal " + d.signal) + (d.by ? " by " + d.by : "") : d.pid ? "exit status " + d.code : "it could not be started";
   head.append(`${new Date(d.at).toLocaleString()} worker ${d.slot} gen ${d.generation} pid ${d.pid} `, pill(d.reason, meant.has(d.reason) ? "" : "bad"));
   html("p", "dim", `${how}, after ${span(d.age)} and ${plural(d.requests, "request")}`, box);
   for (const r of d.in_flight ?? []) {
