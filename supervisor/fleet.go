@@ -193,7 +193,10 @@ func (s *Supervisor) adopt(w *worker, m message) {
 		s.relieve(w, l, m)
 		return
 	}
-	s.handOn(w, l, m.mail, m.fds[0])
+	if !s.handOn(w, l, m.mail, m.fds[0]) && w.reason == Stopped {
+		// It offered this before it heard of the stop. There are no others; it can still serve.
+		w.proc.Send(handoff.Message{Kind: handoff.Adopt, Listener: m.mail.Listener, Protocol: m.mail.Protocol}, m.fds[0])
+	}
 }
 
 // relieve gives a connection with a request that arrives at w, whose threads are all
@@ -238,16 +241,17 @@ func (w *worker) turnover(now int64) (free bool, youngest time.Duration) {
 	return seen.Gauges[handoff.Active] < max(seen.Gauges[handoff.Width], 1), youngest
 }
 
-// handOn gives an idle connection to a worker other than w.
-func (s *Supervisor) handOn(w *worker, l *listener, m handoff.Message, fd int) {
+// handOn gives an idle connection to a worker other than w, and says whether there is one.
+func (s *Supervisor) handOn(w *worker, l *listener, m handoff.Message, fd int) bool {
 	o := s.adopter(w)
 	if o == nil {
-		return
+		return false
 	}
 	if i := slices.Index(o.gen.listeners, l); i >= 0 {
 		o.adopted++
 		o.proc.Send(handoff.Message{Kind: handoff.Adopt, Listener: i, Protocol: m.Protocol}, fd)
 	}
+	return true
 }
 
 // maxWorkers is what a slip of the finger gets at most: each worker is a process.

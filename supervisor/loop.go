@@ -153,6 +153,8 @@ func (s *Supervisor) read(w *worker, m message) {
 			s.handle(w, m)
 		}
 		s.bid(w)
+	case handoff.Fence: // what it passed before was read before
+		w.proc.Send(handoff.Message{Kind: handoff.Fenced})
 	case handoff.NoteMsg:
 		s.log.say(level(m.mail.Level), m.mail.Text, w.keys())
 	case handoff.Watch:

@@ -48,3 +48,25 @@ func TestWhoGetsABusyWorkersConnection(t *testing.T) {
 		})
 	}
 }
+
+// What a worker offered just before it was told to stop comes back to it when nobody else
+// is there; in any other drain it would offer it again, for ever.
+func TestAnOfferComesBackInAStop(t *testing.T) {
+	for reason, want := range map[Reason]bool{Stopped: true, Reloaded: false} {
+		world := &fakeWorld{behave: func(*fakeProcess, string) {}}
+		l := &listener{}
+		gen := &generation{listeners: []*listener{l}, cfg: &Config{App: App{Kind: KindPython}}}
+		p := &fakeProcess{world: world}
+		s := &Supervisor{}
+		w := &worker{s: s, gen: gen, proc: p, state: draining, reason: reason}
+		s.workers = []*worker{w}
+		s.read(w, message{event: evMail, mail: handoff.Message{Kind: handoff.Passed}, fds: []int{-1}})
+		s.read(w, message{event: evMail, mail: handoff.Message{Kind: handoff.Fence}})
+		if got := p.wasTold(string(handoff.Adopt)); got != want {
+			t.Errorf("%s: it comes back: %v", reason, got)
+		}
+		if heard := p.heard(); heard[len(heard)-1] != string(handoff.Fenced) {
+			t.Errorf("told %q", heard)
+		}
+	}
+}

@@ -64,6 +64,11 @@ type Config struct {
 	// is spoken on it. It reports whether somebody adopts it. Nil: nobody does.
 	PassIdle func(fd, listener int, p cgi.Protocol) bool
 
+	// Fence, if not nil, returns a channel that tells when every connection that
+	// PassIdle took before has an owner, which may be this loop again. A drain asks once
+	// where one with a request on it may still be under way, and waits for the answer.
+	Fence func() <-chan struct{}
+
 	// Hold keeps a request in flight after the end of its answer, until
 	// [Exchange.Done]: in the scoreboard, under its timeout, and for drains. For
 	// applications that go on after their last byte.

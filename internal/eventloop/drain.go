@@ -196,10 +196,39 @@ func (l *Loop) leaveFlight() {
 	}
 }
 
+// mayReturn says, once, that connections which were offered to other workers may come
+// back.
+func (l *Loop) mayReturn() bool {
+	select {
+	case <-l.stop:
+		return false
+	default:
+		return l.config.Fence != nil && l.offered.Load() && l.fenced.CompareAndSwap(false, true)
+	}
+}
+
+// awaitFence waits until what was offered to other workers has arrived somewhere, or the
+// supervisor does not answer.
+func (l *Loop) awaitFence() {
+	defer l.left()
+	timer := time.NewTimer(lastChance)
+	defer timer.Stop()
+	select {
+	case <-l.config.Fence():
+	case <-timer.C:
+	case <-l.stop:
+	}
+}
+
 // checkDrained sees whether a drain has finished.
 func (l *Loop) checkDrained() {
 	// In this order: what is counted later can only come from what is counted before.
 	if !l.draining.Load() || l.conns.size() > 0 || l.leaving.Load() > 0 || l.inFlight.Load() > 0 {
+		return
+	}
+	if l.mayReturn() {
+		l.leaving.Add(1)
+		go l.awaitFence() // ends with the loop at the latest
 		return
 	}
 	l.ending.Do(func() {

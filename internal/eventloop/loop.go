@@ -48,6 +48,8 @@ type Loop struct {
 	passing  atomic.Bool
 	drainAt  int64        // written before draining
 	leaving  atomic.Int64 // what a drain has yet to do: queues to empty, connections to pass
+	offered  atomic.Bool  // connections with a request on them, to other workers
+	fenced   atomic.Bool  // a drain has asked whether they have arrived
 
 	fullNoted atomic.Int64 // when the log was told that all places are taken
 

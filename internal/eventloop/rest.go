@@ -21,7 +21,12 @@ import (
 // to rest.
 func (c *conn) offer(ev uint32) bool {
 	l := c.loop
-	if l.config.PassIdle == nil || l.Alone() || ev != unix.EPOLLIN || l.draining.Load() {
+	if l.config.PassIdle == nil || l.Alone() || ev != unix.EPOLLIN {
+		return false
+	}
+	l.leaving.Add(1) // before we look whether it drains: a drain sees us, or we see it
+	defer l.left()
+	if l.draining.Load() {
 		return false
 	}
 	c.mu.Lock()
@@ -29,8 +34,7 @@ func (c *conn) offer(ev uint32) bool {
 		c.unlock()
 		return false
 	}
-	l.leaving.Add(1)
-	defer l.left()
+	l.offered.Store(true)
 	fd, listener, p := c.detach(), c.lis.index, c.proto
 	c.unlock()
 	if !l.config.PassIdle(fd, listener, p) {

@@ -16,6 +16,7 @@ const (
 	Passed   Kind = "passed"   // an idle kept connection, with its descriptor
 	Watch    Kind = "watch"    // more source files to watch in development
 	Done     Kind = "done"     // what was asked for by Dump or Profile has been written
+	Fence    Kind = "fence"    // say so when all connections that were passed before have an owner, perhaps us
 	Forked   Kind = "forked"   // preload process: PID is the new worker; 0 with Text on failure
 )
 
@@ -30,6 +31,7 @@ const (
 	Dump    Kind = "dump"    // write all stacks to the descriptor that comes along
 	Profile Kind = "profile" // write a CPU profile of Seconds to the descriptor that comes along
 	Reload  Kind = "reload"  // development: tell browsers; Text is the event
+	Fenced  Kind = "fenced"  // they have
 	Fork    Kind = "fork"    // preload process: fork a worker with Handoff, Env and the descriptors
 )
 

@@ -60,6 +60,11 @@ func (w *worker) order(m handoff.Message, fds []int) {
 			w.log.Printf("a connection could not be adopted: %v", err)
 		}
 		return
+	case m.Kind == handoff.Fenced:
+		select {
+		case w.fenced <- struct{}{}:
+		default:
+		}
 	case m.Kind == handoff.Resize:
 		w.loop.SetSiblings(m.Workers - 1)
 	case m.Kind == handoff.Dump && len(fds) == 1:
@@ -104,6 +109,15 @@ func (w *worker) pass(fd, listener int, p cgi.Protocol) bool {
 	}
 	unix.Close(fd)
 	return true
+}
+
+// fence asks the supervisor to answer when it has dealt with what was passed before; the
+// answer is in the channel then.
+func (w *worker) fence() <-chan struct{} {
+	if w.control == nil || w.control.Send(handoff.Message{Kind: handoff.Fence}) != nil {
+		w.fenced <- struct{}{}
+	}
+	return w.fenced
 }
 
 // python has the bootstrap do something, in a thread that waits for the GIL.

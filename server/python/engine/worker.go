@@ -47,6 +47,7 @@ type worker struct {
 
 	started atomic.Bool // the application is loaded
 	leaving sync.Once
+	fenced  chan struct{} // see fence
 
 	accepting sync.Mutex // guards paused, and that the loop does as it says
 	paused    bool       // the supervisor said not to accept
@@ -64,7 +65,7 @@ func begin(text string) (*worker, error) {
 			m[fd] = 1
 		}
 	}
-	w := &worker{handoff: h, settings: handoff.Defaults(), log: log.New(os.Stderr, "", 0)}
+	w := &worker{handoff: h, settings: handoff.Defaults(), log: log.New(os.Stderr, "", 0), fenced: make(chan struct{}, 1)}
 	if len(h.Settings) > 0 {
 		if err := json.Unmarshal(h.Settings, &w.settings); err != nil {
 			return nil, fmt.Errorf("settings: %w", err)
@@ -110,6 +111,7 @@ func (w *worker) listen() (err error) {
 		WholeBody: w.whole,
 		Memory:    memory,
 		PassIdle:  w.pass,
+		Fence:     w.fence,
 		Log:       w.log,
 	}
 	if w.handoff.Dev {
