@@ -49,9 +49,9 @@ func uwsgi(more ...string) []string {
 		"--module", "APP:application", "--logto", "DIR/uwsgi.log", "--die-on-term"}, more...)
 }
 
-// gunicorn is Debian's, with its access log.
+// gunicorn is Debian's, which writes no access log unless told to.
 func gunicorn(more ...string) []string {
-	return append([]string{"/usr/bin/gunicorn", "--bind", "unix:SOCKET", "--workers", "2", "--pythonpath", "DIR", "--access-logfile", "DIR/access.log", "--log-file", "DIR/gunicorn.log",
+	return append([]string{"/usr/bin/gunicorn", "--bind", "unix:SOCKET", "--workers", "2", "--pythonpath", "DIR", "--log-file", "DIR/gunicorn.log",
 		"APP:application"}, more...)
 }
 
