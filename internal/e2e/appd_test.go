@@ -89,6 +89,13 @@ func (a *appd) begin(t testing.TB, config string) {
 	t.Helper()
 	a.conf = write(t, filepath.Join(a.dir, "appd.hcl"), config)
 	a.process = launch(t, filepath.Base(a.dir)+".appd", nil, binary(t, "appd"), "-c", a.conf)
+	a.awaitAnswer(t)
+}
+
+// awaitAnswer waits until a request is answered. appd listens before it can be asked
+// for its status.
+func (a *appd) awaitAnswer(t testing.TB) {
+	t.Helper()
 	a.awaitListen(t, a.http())
 	eventually(t, "the first answer of "+filepath.Base(a.dir), func() bool {
 		if a.ended() {

@@ -121,8 +121,7 @@ func TestOutOfMemory(t *testing.T) {
 		a.end(t)
 		os.Remove(group)
 	})
-	a.awaitListen(t, a.http())
-	a.awaitWorkers(t, 1)
+	a.awaitAnswer(t)
 	victim := a.status(t).Workers[0].PID
 	if got, err := request(a.http(), "GET", "/leak?mb=400", nil); err == nil {
 		t.Fatalf("the kernel let it have 400 MiB: %+v", got)
