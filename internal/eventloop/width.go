@@ -19,6 +19,7 @@ import (
 const (
 	tooLong    = 5 * time.Millisecond // that a request which could run waits for others
 	sampling   = time.Millisecond     // between two looks at the processor time
+	busyShare  = 0.2                  // of a processor, from which a time without events was no rest
 	quiet      = time.Second          // without such a wait, before it gets narrower
 	quietLimit = time.Minute
 )
@@ -110,8 +111,8 @@ func (w *width) ran(came, waited int64) {
 
 // found is told when the poller found events. While a handler keeps the processor
 // the poller does not run either, and requests wait unseen in their sockets: so a
-// long time without events counts as a wait if we were at work for as long. Where
-// requests are so few that it was not one, a greater width costs nothing.
+// long time without events counts as a wait if we were at work for as long, and for a
+// good part of it. (Not for all: other programs may want the processor as well.)
 func (w *width) found() {
 	if !w.ours {
 		return
@@ -119,7 +120,8 @@ func (w *width) found() {
 	now := handoff.Now()
 	if last := w.last(); now-last.at > int64(sampling) {
 		next := sample{now, processTime()}
-		if now-w.polled > int64(tooLong) && next.used-last.used > int64(tooLong) {
+		used, rest := next.used-last.used, float64(now-last.at)*busyShare
+		if now-w.polled > int64(tooLong) && used > int64(tooLong) && float64(used) > rest {
 			w.wasLate(now)
 		}
 		w.sample(next)

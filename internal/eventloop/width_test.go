@@ -159,15 +159,18 @@ func TestWidthWhenNothingWasFound(t *testing.T) {
 		want     int32
 	}{
 		{"at work all along", 50 * time.Millisecond, 40 * time.Millisecond, 3},
-		{"at work, with one processor for many programs", 50 * time.Millisecond, 10 * time.Millisecond, 3},
+		{"at work, with one processor for many programs", 50 * time.Millisecond, 20 * time.Millisecond, 3},
+		{"few requests, and something in the background", time.Hour, time.Minute, 1},
 		{"nothing to do, or no processor", 50 * time.Millisecond, -time.Minute, 1},
-		{"found something just now", -time.Minute, 10 * time.Millisecond, 1},
+		{"found something just now", 0, 40 * time.Millisecond, 1},
 	} {
 		var w width
 		w.start(2, board)
 		now := handoff.Now()
-		w.sample(sample{now - int64(50*time.Millisecond), processTime() - int64(q.cpu)})
-		w.polled = now - int64(q.gap)
+		w.sample(sample{now - int64(max(q.gap, 50*time.Millisecond)), processTime() - int64(q.cpu)})
+		if w.polled = now - int64(q.gap); q.gap == 0 {
+			w.polled = now + int64(time.Hour) // however long the test itself takes
+		}
 		if w.found(); w.width.Load() != q.want {
 			t.Errorf("%s: width %d, want %d", q.what, w.width.Load(), q.want)
 		}
