@@ -71,9 +71,12 @@ func (e *endpoints) open(admins []*config.Admin) error {
 
 // vanished says that somebody has removed the socket of an endpoint.
 func vanished(a *config.Admin) bool {
-	path, local := strings.CutPrefix(a.Address, "unix:")
+	path, local := config.IsUnix(a.Address)
+	if !local {
+		return false
+	}
 	_, err := os.Lstat(path)
-	return local && errors.Is(err, fs.ErrNotExist)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // held says whether the address is only free once another endpoint has ended. Paths

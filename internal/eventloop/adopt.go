@@ -7,9 +7,10 @@ package eventloop
 import (
 	"fmt"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/appd-server/appd/internal/handoff"
 	"github.com/appd-server/appd/protocols/cgi"
-	"golang.org/x/sys/unix"
 )
 
 // Adopt takes over an idle kept connection that another worker detached. fd
